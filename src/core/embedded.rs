@@ -1,0 +1,65 @@
+//! The C interface between `mod_wsgi.so` and a host it has loaded into an Apache child (embedded mode).
+//!
+//! The host exports one function, [`ENTRY`], of type [`Entry`]. Requests and responses cross as the bytes of the
+//! [wire](crate::wire), so that both modes share one encoding. No panic crosses: each side catches its own.
+
+use std::ffi::{c_char, c_void};
+
+/// The symbol a host exports, with its terminating NUL.
+pub const ENTRY: &[u8] = b"mod_wsgi_host_embedded\0";
+
+/// Type of the function named by [`ENTRY`]: answers a table that lives as long as the process.
+pub type Entry = unsafe extern "C" fn() -> *const Host;
+
+/// The number of this interface; checked before anything else in [`Host`] is looked at.
+pub const ABI: u32 = 1;
+
+/// What a host can do. All functions may be called from any thread that does not hold Python.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Host {
+    /// [`ABI`].
+    pub abi: u32,
+    /// The release of the host, NUL-terminated, such as `7.0.0`.
+    pub version: *const c_char,
+    /// Starts Python in this process, once: `launch` is an encoded [`crate::launch::Launch`]. Records go to `log`. The
+    /// calling thread becomes Python's main thread. Answers 0, or something else after it has logged why not.
+    pub start: unsafe extern "C" fn(launch: *const u8, length: usize, log: ServerLog) -> i32,
+    /// Runs one request on the calling thread. `head` is the payload of a request frame. Answers an [`Outcome`].
+    pub handle: unsafe extern "C" fn(exchange: *const Exchange, head: *const u8, length: usize) -> i32,
+    /// Ends Python in this process. No request may run any more.
+    pub stop: unsafe extern "C" fn(),
+}
+
+/// Writes one line to the server's log, at a level of [`crate::wire::LogLevel`].
+pub type ServerLog = unsafe extern "C" fn(level: u8, text: *const u8, length: usize);
+
+/// How a request ended, as [`Host::handle`] answers it.
+pub mod outcome {
+    /// A complete response was given.
+    pub const COMPLETE: i32 = 0;
+    /// The response was begun and cannot be completed.
+    pub const TRUNCATED: i32 = 1;
+    /// The client is gone.
+    pub const CLIENT_GONE: i32 = 2;
+    // 400 to 599: no response was begun, and this status is for the client.
+}
+
+/// What the host may ask of Apache while a request runs; each function gets `context` first. Called on the request's
+/// thread only, and never while Python is attached.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Exchange {
+    /// Belongs to the module.
+    pub context: *mut c_void,
+    /// Reads a piece of the request body into `buffer`: its length, 0 at the end, or -1 after which `read_error` tells why.
+    pub read: unsafe extern "C" fn(context: *mut c_void, buffer: *mut u8, length: usize) -> isize,
+    /// The text of the last failed `read`, valid until the next call.
+    pub read_error: unsafe extern "C" fn(context: *mut c_void, length: *mut usize) -> *const u8,
+    /// Takes status and headers: the payload of a head frame. 0, or -1 when it was not understood.
+    pub head: unsafe extern "C" fn(context: *mut c_void, head: *const u8, length: usize) -> i32,
+    /// Takes a piece of the response body; `flush` non-zero sends it on its way now. 0, or -1 when the client is gone.
+    pub data: unsafe extern "C" fn(context: *mut c_void, data: *const u8, length: usize, flush: i32) -> i32,
+    /// Writes one line to the log of the request's virtual host.
+    pub log: unsafe extern "C" fn(context: *mut c_void, level: u8, text: *const u8, length: usize),
+}

@@ -1,0 +1,315 @@
+//! What a process is told before it runs Python: by the Apache parent to a daemon it starts, by an Apache child to the
+//! host it loads for embedded mode. Also the few messages on a daemon's control socket.
+
+use crate::wire::{Reader, WireError, put_bytes};
+
+/// The open files a daemon process starts with, besides `/dev/null` as 0 and its error log as 1 and 2.
+pub mod descriptors {
+    /// Control socket: the parent's [`super::Launch`] comes in, [`super::Message`]s go both ways.
+    pub const CONTROL: i32 = 3;
+    /// The group's listening socket.
+    pub const LISTENER: i32 = 4;
+    /// The group's [`crate::launch::board`], shared memory.
+    pub const BOARD: i32 = 5;
+    /// The first of [`super::Launch::predecessors`] control sockets of processes that this one replaces.
+    pub const FIRST_PREDECESSOR: i32 = 6;
+}
+
+/// What a group's processes tell Apache's children without a system call: one little-endian `u32` for each process,
+/// at four times its [`Launch::slot`], in a shared page. The parent writes `EMPTY`, `STARTING` and `FAILED`, the process
+/// itself `READY` and `RETIRING`.
+pub mod board {
+    /// Size of the page in bytes, so at most 1024 processes a group.
+    pub const SIZE: usize = 4096;
+    /// The most processes a group can have.
+    pub const SLOTS: usize = SIZE / 4;
+    /// No process.
+    pub const EMPTY: u32 = 0;
+    /// Started, and not ready to take requests.
+    pub const STARTING: u32 = 1;
+    /// Takes requests.
+    pub const READY: u32 = 2;
+    /// Takes no more requests, and ends.
+    pub const RETIRING: u32 = 3;
+    /// Could not start; the parent tries again later.
+    pub const FAILED: u32 = 4;
+}
+
+/// A value in a [`Launch`].
+trait Value: Sized {
+    fn put(&self, out: &mut Vec<u8>);
+    fn take(reader: &mut Reader<'_>) -> Result<Self, WireError>;
+}
+
+macro_rules! number_value {
+    ($($type:ident)*) => {$(
+        impl Value for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_le_bytes());
+            }
+            fn take(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+                reader.$type()
+            }
+        }
+    )*};
+}
+number_value! { u32 u64 }
+
+impl Value for bool {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(*self));
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        Ok(reader.u8()? != 0)
+    }
+}
+
+impl Value for Vec<u8> {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_bytes(out, self);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        reader.bytes().map(<[u8]>::to_vec)
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.is_some().put(out);
+        if let Some(value) = self {
+            value.put(out);
+        }
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        bool::take(reader)?.then(|| T::take(reader)).transpose()
+    }
+}
+
+/// A value that stands in a list, so that a list of bytes is not taken for a byte string.
+trait Item: Value {}
+impl Item for Vec<u8> {}
+impl Item for u32 {}
+impl Item for Preload {}
+
+impl<T: Item> Value for Vec<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        (self.len() as u32).put(out);
+        self.iter().for_each(|item| item.put(out));
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let length = u32::take(reader)?;
+        (0..length).map(|_| T::take(reader)).collect()
+    }
+}
+
+/// A script to load before the process takes requests.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Preload {
+    /// Path of the script.
+    pub script: Vec<u8>,
+    /// Which interpreter; empty is the main one.
+    pub application_group: Vec<u8>,
+}
+
+impl Value for Preload {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.script.put(out);
+        self.application_group.put(out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        Ok(Self { script: Value::take(reader)?, application_group: Value::take(reader)? })
+    }
+}
+
+macro_rules! launch {
+    ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
+        /// Everything a process is told before it runs Python. Paths and names are bytes, as the system has them.
+        #[derive(Debug, Clone, PartialEq, Eq, Default)]
+        pub struct Launch {
+            $($(#[$doc])* pub $name: $type,)*
+        }
+
+        impl Launch {
+            /// The bytes of this block, without its length.
+            #[must_use]
+            pub fn encode(&self) -> Vec<u8> {
+                let mut out = Vec::new();
+                put_bytes(&mut out, crate::VERSION_TEXT.as_bytes());
+                $(self.$name.put(&mut out);)*
+                out
+            }
+
+            /// Decodes a block.
+            ///
+            /// # Errors
+            /// [`WireError::BadValue`] where another release wrote it, [`WireError::Truncated`].
+            pub fn decode(payload: &[u8]) -> Result<Self, WireError> {
+                let mut reader = Reader::new(payload);
+                if reader.bytes()? != crate::VERSION_TEXT.as_bytes() {
+                    return Err(WireError::BadValue("release of the module"));
+                }
+                Ok(Self { $($name: Value::take(&mut reader)?,)* })
+            }
+        }
+    };
+}
+
+launch! {
+    /// Name of the process group; empty in embedded mode.
+    process_group: Vec<u8>,
+    /// Which of the group's processes this is, from 0; its place on the [`board`].
+    slot: u32,
+    /// How many predecessors' control sockets follow [`descriptors::FIRST_PREDECESSOR`].
+    predecessors: u32,
+    /// `mod_wsgi.maximum_processes`.
+    processes: u32,
+    /// `mod_wsgi.threads_per_process`; in a daemon the number of worker threads.
+    threads: u32,
+    /// `wsgi.multiprocess`.
+    multiprocess: bool,
+    /// `apache.version`: major, minor, patch.
+    apache_version: Vec<u32>,
+    /// User ids that may connect to a daemon, besides its own.
+    peers: Vec<u32>,
+    /// `home` option: the daemon's working directory, put in front of `sys.path`.
+    home: Option<Vec<u8>>,
+    /// `WSGIPythonPath` or `python-path`: directories for `site.addsitedir()`, in order.
+    python_path: Vec<Vec<u8>>,
+    /// `WSGIPythonEggs` or `python-eggs`: `PYTHON_EGG_CACHE`.
+    python_eggs: Option<Vec<u8>>,
+    /// Embedded mode: `PyConfig.home`.
+    python_home: Option<Vec<u8>>,
+    /// Embedded mode: `PyConfig.program_name`, the virtual environment's python.
+    python_program: Option<Vec<u8>>,
+    /// Embedded mode: `PyConfig.optimization_level`.
+    python_optimize: u32,
+    /// Embedded mode: `PyConfig.warnoptions`.
+    python_warnings: Vec<Vec<u8>>,
+    /// Embedded mode: `PyConfig.write_bytecode` is 0.
+    dont_write_bytecode: bool,
+    /// Embedded mode: `PyConfig.hash_seed`; `None` leaves it random.
+    hash_seed: Option<u32>,
+    /// `sys.setswitchinterval()`, in microseconds.
+    switch_interval: Option<u64>,
+    /// Title of the process; `None` leaves it.
+    display_name: Option<Vec<u8>>,
+    /// Stack size of worker threads in bytes; 0 is the platform's.
+    stack_size: u64,
+    /// Value for `setlocale(LC_ALL, …)`.
+    locale: Option<Vec<u8>>,
+    /// Limit of one read or write on a connection, in milliseconds; 0 is none.
+    socket_timeout: u64,
+    /// Limit of the wait for a thread since the request was read by Apache, in milliseconds; 0 is none.
+    queue_timeout: u64,
+    /// Requests after which the process retires; 0 is none.
+    maximum_requests: u64,
+    /// Time for the running requests to end once the process retires, in milliseconds.
+    graceful_timeout: u64,
+    /// Time from the decision to end until the process is gone, in milliseconds; 0 is no limit.
+    shutdown_timeout: u64,
+    /// The least important level that is logged outside of a request, a syslog number.
+    log_level: u32,
+    /// Whether script names that differ in case are different (`WSGICaseSensitivity`).
+    case_sensitive: bool,
+    /// Whether interpreters are ended at exit (`WSGIDestroyInterpreter`).
+    destroy_interpreters: bool,
+    /// `WSGIRestrictStdin`.
+    restrict_stdin: bool,
+    /// `WSGIRestrictStdout`.
+    restrict_stdout: bool,
+    /// `WSGIRestrictSignal`.
+    restrict_signal: bool,
+    /// Scripts to load before the process takes requests.
+    preload: Vec<Preload>,
+}
+
+/// A message on a daemon's control socket: a kind byte, the length of the text as little-endian `u32`, the text. The
+/// [`Launch`] goes to the daemon in the same envelope, with kind [`Message::LAUNCH`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// To the daemon, first: its [`Launch`] block.
+    Launch(Vec<u8>),
+    /// To the daemon, from its parent or its successor: take no more requests, finish, end.
+    Retire,
+    /// From the daemon: it takes requests.
+    Ready,
+    /// From the daemon: it cannot run, and ends; the text says why, with its WSGI number in front.
+    Failed(Vec<u8>),
+}
+
+impl Message {
+    /// The kind byte of [`Message::Launch`].
+    pub const LAUNCH: u8 = b'l';
+    const RETIRE: u8 = b't';
+    const READY: u8 = b'r';
+    /// The kind byte of [`Message::Failed`], which the daemon's start script writes too.
+    pub const FAILED: u8 = b'f';
+
+    /// The bytes of this message.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let (kind, text): (u8, &[u8]) = match self {
+            Self::Launch(block) => (Self::LAUNCH, block),
+            Self::Retire => (Self::RETIRE, b""),
+            Self::Ready => (Self::READY, b""),
+            Self::Failed(text) => (Self::FAILED, text),
+        };
+        let mut out = vec![kind];
+        put_bytes(&mut out, text);
+        out
+    }
+
+    /// Takes the first message off `buffer`; `None` while it is not whole. Also answers how many bytes it took.
+    ///
+    /// # Errors
+    /// [`WireError::UnknownKind`].
+    pub fn split(buffer: &[u8]) -> Result<Option<(Self, usize)>, WireError> {
+        let mut reader = Reader::new(buffer);
+        let (Ok(kind), Ok(text)) = (reader.u8(), reader.bytes()) else { return Ok(None) };
+        let message = match kind {
+            Self::LAUNCH => Self::Launch(text.to_vec()),
+            Self::RETIRE => Self::Retire,
+            Self::READY => Self::Ready,
+            Self::FAILED => Self::Failed(text.to_vec()),
+            other => return Err(WireError::UnknownKind(other)),
+        };
+        Ok(Some((message, buffer.len() - reader.rest().len())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_launch_block_comes_back_as_it_was_written() {
+        let launch = Launch {
+            process_group: b"site".to_vec(),
+            threads: 15,
+            python_path: vec![b"/a".to_vec(), b"/b".to_vec()],
+            hash_seed: Some(7),
+            preload: vec![Preload { script: b"/s.wsgi".to_vec(), application_group: Vec::new() }],
+            ..Launch::default()
+        };
+        assert_eq!(Launch::decode(&launch.encode()), Ok(launch));
+    }
+
+    #[test]
+    fn a_cut_launch_block_is_refused() {
+        let block = Launch { process_group: b"site".to_vec(), ..Launch::default() }.encode();
+        for cut in 0..block.len() {
+            assert!(Launch::decode(&block[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn messages_come_back_one_by_one() {
+        let mut out = Message::Ready.encode();
+        out.extend(Message::Failed(b"WSGI7000: why".to_vec()).encode());
+        let (first, taken) = Message::split(&out).unwrap().unwrap();
+        assert_eq!(first, Message::Ready);
+        let (second, _) = Message::split(&out[taken..]).unwrap().unwrap();
+        assert_eq!(second, Message::Failed(b"WSGI7000: why".to_vec()));
+        assert_eq!(Message::split(&out[..2]), Ok(None));
+    }
+}

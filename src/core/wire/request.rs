@@ -1,0 +1,107 @@
+//! The head of a request: which application is to run, and its environ.
+
+use super::frame::{Kind, REQUEST_HAS_BODY, patch_length, start_frame};
+use super::pairs::{PairWriter, Pairs};
+use super::{Reader, WireError, put_bytes};
+
+/// Setting of a request: the script is to be looked at for changes (`WSGIScriptReloading`).
+pub const RELOADING: u8 = 1;
+
+/// A decoded request head, borrowing from its frame.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHead<'a> {
+    /// [`RELOADING`].
+    pub settings: u8,
+    /// When Apache read the request, in microseconds since the epoch.
+    pub request_start: u64,
+    /// When the child began to look for a daemon, in microseconds since the epoch; 0 in embedded mode.
+    pub queue_start: u64,
+    /// Path of the script.
+    pub script: &'a [u8],
+    /// Name of the callable object in it.
+    pub callable: &'a [u8],
+    /// Which interpreter; empty is the main one.
+    pub application_group: &'a [u8],
+    /// The environ entries; a later one replaces an earlier one of the same name.
+    pub environ: Pairs<'a>,
+}
+
+impl<'a> RequestHead<'a> {
+    /// Decodes the payload of a [`Kind::Request`] frame.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`]. Errors inside the environ come from [`RequestHead::environ`].
+    pub fn decode(payload: &'a [u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(payload);
+        Ok(Self {
+            settings: reader.u8()?,
+            request_start: reader.u64()?,
+            queue_start: reader.u64()?,
+            script: reader.bytes()?,
+            callable: reader.bytes()?,
+            application_group: reader.bytes()?,
+            environ: Pairs::new(reader.rest()),
+        })
+    }
+}
+
+/// What a request head says before its environ.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHeadWriter<'a> {
+    /// See [`RequestHead::settings`].
+    pub settings: u8,
+    /// See [`RequestHead::request_start`].
+    pub request_start: u64,
+    /// See [`RequestHead::queue_start`].
+    pub queue_start: u64,
+    /// See [`RequestHead::script`].
+    pub script: &'a [u8],
+    /// See [`RequestHead::callable`].
+    pub callable: &'a [u8],
+    /// See [`RequestHead::application_group`].
+    pub application_group: &'a [u8],
+}
+
+impl RequestHeadWriter<'_> {
+    /// Appends a whole request frame; `environ` writes the entries. Flags of the frame: [`REQUEST_HAS_BODY`] by `has_body`.
+    pub fn write(self, out: &mut Vec<u8>, has_body: bool, environ: impl FnOnce(&mut PairWriter<'_>)) {
+        let at = start_frame(out, Kind::Request, if has_body { REQUEST_HAS_BODY } else { 0 });
+        out.push(self.settings);
+        out.extend_from_slice(&self.request_start.to_le_bytes());
+        out.extend_from_slice(&self.queue_start.to_le_bytes());
+        put_bytes(out, self.script);
+        put_bytes(out, self.callable);
+        put_bytes(out, self.application_group);
+        environ(&mut PairWriter::new(out));
+        patch_length(out, at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Frame, Key};
+    use super::*;
+
+    #[test]
+    fn a_request_head_comes_back_as_it_was_written() {
+        let mut out = Vec::new();
+        let writer = RequestHeadWriter {
+            settings: RELOADING,
+            request_start: 1,
+            queue_start: 2,
+            script: b"/srv/app.wsgi",
+            callable: b"application",
+            application_group: b"",
+        };
+        writer.write(&mut out, true, |environ| environ.known(Key::REQUEST_METHOD, b"POST"));
+        let (frame, _) = Frame::split(&out).unwrap().unwrap();
+        assert_eq!((frame.kind, frame.flags), (Kind::Request, REQUEST_HAS_BODY));
+        let head = RequestHead::decode(frame.payload).unwrap();
+        assert_eq!((head.settings, head.request_start, head.queue_start), (RELOADING, 1, 2));
+        assert_eq!(
+            (head.script, head.callable, head.application_group),
+            (&b"/srv/app.wsgi"[..], &b"application"[..], &b""[..])
+        );
+        assert_eq!(head.environ.count(), 1);
+    }
+}

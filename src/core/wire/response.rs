@@ -1,0 +1,262 @@
+//! What the daemon says: greeting, response head, log records, refusals.
+
+use super::frame::{Kind, patch_length, put_frame, start_frame};
+use super::{PROTOCOL, Reader, WireError, put_bytes};
+
+/// The first frame of a child: which protocol and release it speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hello<'a> {
+    /// [`PROTOCOL`] of the child.
+    pub protocol: u16,
+    /// Release of the child, such as `7.0.0`.
+    pub version: &'a [u8],
+}
+
+impl<'a> Hello<'a> {
+    /// Appends the greeting of this release.
+    pub fn write(out: &mut Vec<u8>) {
+        let at = start_frame(out, Kind::Hello, 0);
+        out.extend_from_slice(b"WSGI");
+        out.extend_from_slice(&PROTOCOL.to_le_bytes());
+        out.extend_from_slice(crate::VERSION_TEXT.as_bytes());
+        patch_length(out, at);
+    }
+
+    /// Decodes the payload of a [`Kind::Hello`] frame.
+    ///
+    /// # Errors
+    /// [`WireError::BadValue`] where it is no greeting of ours, [`WireError::Truncated`].
+    pub fn decode(payload: &'a [u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(payload);
+        if reader.take(4)? != b"WSGI" {
+            return Err(WireError::BadValue("greeting"));
+        }
+        Ok(Self { protocol: reader.u16()?, version: reader.rest() })
+    }
+
+    /// Whether both sides are of one release.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.protocol == PROTOCOL && self.version == crate::VERSION_TEXT.as_bytes()
+    }
+}
+
+/// The first frame of a daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Welcome {
+    /// Process id of the daemon.
+    pub pid: u32,
+}
+
+impl Welcome {
+    /// Appends the frame.
+    pub fn write(self, out: &mut Vec<u8>) {
+        put_frame(out, Kind::Welcome, 0, &self.pid.to_le_bytes());
+    }
+
+    /// Decodes the payload of a [`Kind::Welcome`] frame.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`].
+    pub fn decode(payload: &[u8]) -> Result<Self, WireError> {
+        Ok(Self { pid: Reader::new(payload).u32()? })
+    }
+}
+
+/// A decoded response head, borrowing from its frame. Embedded mode uses the same bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponseHead<'a> {
+    /// The three digits of the status.
+    pub status: u16,
+    /// The whole status line without the protocol, such as `404 Not Found`, or just `404`.
+    pub status_line: &'a [u8],
+    /// The headers in the order the application gave them.
+    pub headers: Headers<'a>,
+}
+
+impl<'a> ResponseHead<'a> {
+    /// Decodes the payload of a [`Kind::Head`] frame.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`]. Errors inside the headers come from [`ResponseHead::headers`].
+    pub fn decode(payload: &'a [u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(payload);
+        Ok(Self {
+            status: reader.u16()?,
+            status_line: reader.bytes()?,
+            headers: Headers { reader: Reader::new(reader.rest()) },
+        })
+    }
+}
+
+/// Reads response headers; ends with the payload.
+#[derive(Debug, Clone, Copy)]
+pub struct Headers<'a> {
+    reader: Reader<'a>,
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = Result<(&'a [u8], &'a [u8]), WireError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.reader.is_empty() {
+            return None;
+        }
+        let mut entry = || Ok((self.reader.bytes()?, self.reader.bytes()?));
+        let entry = entry();
+        if entry.is_err() {
+            self.reader = Reader::new(&[]);
+        }
+        Some(entry)
+    }
+}
+
+/// Appends a response head: first the status, then each header.
+#[derive(Debug)]
+pub struct ResponseHeadWriter<'b> {
+    out: &'b mut Vec<u8>,
+}
+
+impl<'b> ResponseHeadWriter<'b> {
+    /// Begins a payload; put it behind a frame header of [`Kind::Head`] with [`start_frame`] and [`patch_length`].
+    pub fn new(out: &'b mut Vec<u8>, status: u16, status_line: &[u8]) -> Self {
+        out.extend_from_slice(&status.to_le_bytes());
+        put_bytes(out, status_line);
+        Self { out }
+    }
+
+    /// Appends a header.
+    pub fn header(&mut self, name: &[u8], value: &[u8]) {
+        put_bytes(self.out, name);
+        put_bytes(self.out, value);
+    }
+}
+
+/// How important a log record is; the numbers are syslog's and httpd's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum LogLevel {
+    /// Ours is broken.
+    Crit = 2,
+    /// The application failed, or wrote to `wsgi.errors`.
+    Error = 3,
+    /// Something works, but not as it was asked for.
+    Warning = 4,
+    /// Worth telling by default.
+    Notice = 5,
+    /// Progress.
+    Info = 6,
+    /// For whoever looks for a fault.
+    Debug = 7,
+}
+
+impl LogLevel {
+    /// The level with that number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            2 => Self::Crit,
+            3 => Self::Error,
+            4 => Self::Warning,
+            5 => Self::Notice,
+            6 => Self::Info,
+            7 => Self::Debug,
+            _ => return None,
+        })
+    }
+}
+
+/// A line for the log of the request's virtual host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogRecord<'a> {
+    /// How important it is.
+    pub level: LogLevel,
+    /// One line, without its newline.
+    pub text: &'a [u8],
+}
+
+impl<'a> LogRecord<'a> {
+    /// Appends the frame.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let at = start_frame(out, Kind::Log, 0);
+        out.push(self.level as u8);
+        out.extend_from_slice(self.text);
+        patch_length(out, at);
+    }
+
+    /// Decodes the payload of a [`Kind::Log`] frame.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`], or [`WireError::BadValue`] for a level that does not exist.
+    pub fn decode(payload: &'a [u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(payload);
+        let level = LogLevel::from_number(reader.u8()?).ok_or(WireError::BadValue("log level"))?;
+        Ok(Self { level, text: reader.rest() })
+    }
+}
+
+/// Instead of a response of an application: what the client gets, and why. The daemon has logged why, or says it here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal<'a> {
+    /// Status for the client, 400 to 599.
+    pub status: u16,
+    /// Whether the application was not entered, so that another daemon may be asked instead.
+    pub retry: bool,
+    /// What to log, with its WSGI number in front; empty where it has been logged.
+    pub reason: &'a [u8],
+}
+
+impl<'a> Refusal<'a> {
+    /// Appends the frame.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let at = start_frame(out, Kind::Refuse, 0);
+        out.extend_from_slice(&self.status.to_le_bytes());
+        out.push(u8::from(self.retry));
+        out.extend_from_slice(self.reason.get(..4000).unwrap_or(self.reason));
+        patch_length(out, at);
+    }
+
+    /// Decodes the payload of a [`Kind::Refuse`] frame.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`], or [`WireError::BadValue`] for a status that is no error.
+    pub fn decode(payload: &'a [u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(payload);
+        let status = reader.u16()?;
+        if !(400..600).contains(&status) {
+            return Err(WireError::BadValue("status of a refusal"));
+        }
+        Ok(Self { status, retry: reader.u8()? != 0, reason: reader.rest() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Frame;
+    use super::*;
+
+    #[test]
+    fn this_release_understands_its_own_greeting() {
+        let mut out = Vec::new();
+        Hello::write(&mut out);
+        let (frame, _) = Frame::split(&out).unwrap().unwrap();
+        assert!(Hello::decode(frame.payload).unwrap().is_ours());
+    }
+
+    #[test]
+    fn a_response_head_comes_back_with_its_headers_in_order() {
+        let mut out = Vec::new();
+        let mut writer = ResponseHeadWriter::new(&mut out, 200, b"200 OK");
+        writer.header(b"Set-Cookie", b"a=1");
+        writer.header(b"Set-Cookie", b"b=2");
+        let head = ResponseHead::decode(&out).unwrap();
+        assert_eq!((head.status, head.status_line), (200, &b"200 OK"[..]));
+        let headers: Vec<_> = head.headers.map(Result::unwrap).collect();
+        assert_eq!(headers, [(&b"Set-Cookie"[..], &b"a=1"[..]), (b"Set-Cookie", b"b=2")]);
+    }
+
+    #[test]
+    fn a_refusal_must_carry_an_error_status() {
+        assert_eq!(Refusal::decode(&[200, 0, 0]), Err(WireError::BadValue("status of a refusal")));
+    }
+}
