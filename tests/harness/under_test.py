@@ -1,0 +1,63 @@
+"""Which mod_wsgi the tests load: `ours` from the build tree, or `theirs`, the C module.
+
+WSGI_UNDER_TEST=ours|theirs chooses. `theirs` is Debian's package, unpacked and never installed;
+WSGI_THEIRS=/path/to/mod_wsgi.so takes another build of the C module instead.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from . import places
+
+UNDER_TEST = os.environ.get("WSGI_UNDER_TEST", "ours")
+OURS = UNDER_TEST == "ours"
+THEIRS_PACKAGE = "libapache2-mod-wsgi-py3"
+
+if UNDER_TEST not in ("ours", "theirs"):
+    raise RuntimeError(f"WSGI_UNDER_TEST is {UNDER_TEST!r}; it must be ours or theirs")
+
+
+@cache
+def module(which: str = UNDER_TEST) -> Path:
+    """The mod_wsgi.so to load, in a folder that Apache's children can read."""
+    return ours() if which == "ours" else theirs()
+
+
+@cache
+def version() -> tuple[int, ...]:
+    """The version that the module under test announces in the server's banner."""
+    if OURS:
+        return (7, 0, 0)
+    found = re.search(rb"mod_wsgi/(\d+)\.(\d+)\.(\d+)", module().read_bytes())
+    return tuple(map(int, found.groups())) if found else (0,)
+
+
+def ours() -> Path:
+    built = Path(os.environ.get("WSGI_OURS", places.BUILT_MODULE / "mod_wsgi.so"))
+    if not built.exists():
+        raise RuntimeError(f"{built} does not exist: run packaging/compile first, or set WSGI_UNDER_TEST=theirs")
+    copy = places.scratch_folder() / "module"
+    shutil.copytree(built.parent, copy)
+    subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
+    return copy / built.name
+
+
+def theirs() -> Path:
+    if given := os.environ.get("WSGI_THEIRS"):
+        return Path(given)
+    folder = places.cache_folder() / "theirs"
+    with places.made_once(folder) as fresh:
+        if fresh:
+            fresh.mkdir()
+            download = subprocess.run(["apt-get", "download", THEIRS_PACKAGE], cwd=fresh, capture_output=True, text=True)
+            packages = list(fresh.glob("*.deb"))
+            if not packages:
+                raise RuntimeError(f"apt-get download {THEIRS_PACKAGE} failed: {download.stderr.strip()}")
+            subprocess.run(["dpkg-deb", "-x", packages[0], fresh / "root"], check=True)
+            subprocess.run(["chmod", "-R", "a+rX", fresh], check=True)
+    built = sorted((folder / "root").rglob("mod_wsgi.so*"), key=lambda path: path.is_symlink())
+    return built[0]

@@ -1,0 +1,73 @@
+"""Fixtures of the package tests.
+
+WSGI_PACKAGING_SUITES names the Debian suites to test on (default: bookworm trixie); WSGI_UNDER_TEST=theirs runs the
+life-cycle with the distribution's own package, which proves the tests themselves.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import machine
+import pytest
+
+NAME = "libapache2-mod-wsgi-py3"
+SUITES = os.environ.get("WSGI_PACKAGING_SUITES", "bookworm trixie").split()
+OURS = os.environ.get("WSGI_UNDER_TEST", "ours") == "ours"
+
+
+def pytest_report_header():
+    return f"package under test: {'ours' if OURS else 'theirs'}; suites: {' '.join(SUITES)}"
+
+
+@pytest.fixture(scope="session")
+def deb():
+    """The newest package in dist/."""
+    found = sorted((machine.TOP / "dist").glob(f"{NAME}_*.deb"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        pytest.fail("dist/ holds no package: run packaging/build deb")
+    return found[-1]
+
+
+@pytest.fixture(scope="session", params=SUITES)
+def prepared(request):
+    """(folder, suite) of a Debian with apache2 and python3, never changed by a test."""
+    if reason := machine.why_not():
+        pytest.skip(reason)
+    suite = request.param
+    folder = machine.unpack(suite)
+    try:
+        with machine.Machine(folder, suite, disposable=False) as debian:
+            # Without an init system invoke-rc.d starts nothing unless told that it may.
+            debian.put("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 0\n", 0o755)
+            debian.update()
+            debian.apt("install", "apache2", "python3")
+        yield folder, suite
+    finally:
+        machine.discard(folder)
+
+
+@pytest.fixture
+def debian(prepared):
+    """A machine of its own for each test, with Apache running as after `apt install apache2`."""
+    with machine.Machine(*prepared) as debian:
+        debian.run("apache2ctl start")
+        yield debian
+
+
+@pytest.fixture
+def package(request, debian):
+    """What to give to apt: our file, copied in, or the name of the distribution's package."""
+    if not OURS:
+        return NAME
+    deb: Path = request.getfixturevalue("deb")
+    debian.put_file(deb, f"/root/{deb.name}")
+    return f"/root/{deb.name}"
+
+
+@pytest.fixture(scope="session")
+def unpacked(deb, tmp_path_factory):
+    """The package as a folder, its control files in DEBIAN."""
+    folder = tmp_path_factory.mktemp("unpacked") / "package"
+    subprocess.run(["dpkg-deb", "-R", deb, folder], check=True)
+    return folder
