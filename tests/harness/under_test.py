@@ -29,10 +29,10 @@ def module(which: str = UNDER_TEST) -> Path:
 
 @cache
 def version() -> tuple[int, ...]:
-    """The version that the module under test announces in the server's banner."""
+    """The version that the module under test announces in the server's banner, read from its strings."""
     if OURS:
         return (7, 0, 0)
-    found = re.search(rb"mod_wsgi/(\d+)\.(\d+)\.(\d+)", module().read_bytes())
+    found = re.search(rb"\0([4-9])\.(\d+)\.(\d+)\0", module().read_bytes())  # 3.x.y would be Python's
     return tuple(map(int, found.groups())) if found else (0,)
 
 
