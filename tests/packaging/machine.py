@@ -6,6 +6,7 @@ starts cannot reach this machine's ports, and nothing stays mounted or running a
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -146,6 +147,8 @@ class Machine:
         self.scratch = tempfile.mkdtemp(prefix="mod_wsgi-scratch-", dir="/var/tmp") if disposable else ""
         self.root = f"{self.scratch}/root" if disposable else str(root)
         shutil.copy("/etc/resolv.conf", f"{root}/etc/resolv.conf")
+        # Apache looks its own name up, which without a network takes a minute to fail.
+        Path(f"{root}/etc/hosts").write_text(f"127.0.0.1 localhost {socket.gethostname()}\n")
         self.process = subprocess.Popen(
             ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
              "sh", "-c", START, "machine", str(root), self.scratch, str(self.archives)],
