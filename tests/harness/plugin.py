@@ -12,8 +12,6 @@ from .site import AS_ROOT, Site
 
 MPMS = ("event", "worker", "prefork")
 MODES = ("embedded", "daemon")
-# Now and then a daemon process of the C module misses the signal to stop, and Apache has to kill it.
-THEIRS_AT_STOP = (r"AH00045: child process", r"AH00046: child process")
 
 
 def pytest_report_header():
@@ -74,7 +72,6 @@ def server(request, log_check):
         # Stopping is part of what is tested: its log lines count too.
         for log in site.logs:
             log.begin()
-            log.allow(*(() if under_test.OURS else THEIRS_AT_STOP))
         try:
             running.stop()
             log_check.verify()

@@ -42,6 +42,8 @@ def prepared(request):
             debian.put("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 0\n", 0o755)
             debian.update()
             debian.apt("install", "apache2", "python3")
+            debian.run("apache2ctl stop")
+            debian.wait("[ ! -e /var/run/apache2/apache2.pid ]")
         yield folder, suite
     finally:
         machine.discard(folder)
@@ -52,6 +54,7 @@ def debian(prepared):
     """A machine of its own for each test, with Apache running as after `apt install apache2`."""
     with machine.Machine(*prepared) as debian:
         debian.run("apache2ctl start")
+        debian.wait("[ -s /var/run/apache2/apache2.pid ]")
         yield debian
 
 

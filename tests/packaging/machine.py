@@ -195,6 +195,10 @@ class Machine:
             return False
         return True
 
+    def wait(self, command, seconds=30):
+        """Wait until a shell command exits with 0."""
+        self.run('for _ in $(seq "$2"); do eval "$1" >/dev/null && exit; sleep 0.1; done; exit 1', command, str(seconds * 10))
+
     def apt(self, action, *packages):
         """Let apt act, downloads first and alone: maintainer scripts start servers, and must not have our network."""
         quiet = "apt-get -qq -y -o Dpkg::Use-Pty=0 -o APT::Keep-Downloaded-Packages=true --no-install-recommends"

@@ -56,8 +56,11 @@ def answers(debian, version="one"):
 
 
 def loaded(debian):
-    """Tell whether the running configuration has the module."""
-    return "wsgi_module" in debian.run("apache2ctl -M 2>/dev/null")
+    """Tell whether the running Apache has the module, once its configuration and its memory agree."""
+    configured = "wsgi_module" in debian.run("apache2ctl -M 2>/dev/null")
+    mapped = "grep -q modules/mod_wsgi.so /proc/$(cat /var/run/apache2/apache2.pid)/maps"
+    debian.wait(mapped if configured else f"! {mapped}")
+    return configured
 
 
 def error_log(debian):
@@ -66,12 +69,11 @@ def error_log(debian):
 
 
 def test_installation_enables_the_module_and_restarts_apache(debian, package):
-    before = debian.run("cat /var/run/apache2/apache2.pid")
+    assert not loaded(debian)
     debian.apt("install", package)
     assert debian.exists(ENABLED)
     assert loaded(debian)
     assert debian.get("/").status == 200
-    assert debian.run("cat /var/run/apache2/apache2.pid") != before
 
 
 def test_an_installed_package_serves_an_application_in_both_modes(debian, package):
@@ -93,7 +95,8 @@ def test_a_changed_application_is_served_after_a_graceful_restart(debian, packag
     debian.run("apache2ctl restart")
     answers(debian, "two")
     debian.run("apache2ctl stop")
-    assert not debian.succeeds("pgrep --full wsgi:")
+    # The brackets keep the shell that runs this from finding itself.
+    debian.wait("! pgrep --full '[w]sgi:site'")
 
 
 def test_the_module_stays_disabled_when_the_administrator_disabled_it(debian, package):

@@ -1,0 +1,139 @@
+"""Daemon processes and Apache's life: death and replacement, graceful, restart, stop."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from harness import processes
+from harness.plugin import MODES, MPMS
+
+APPLICATION = """
+    import os
+    import time
+
+    def application(environ, start_response):
+        what = environ["PATH_INFO"]
+        if what == "/die":
+            os._exit(7)
+        if what == "/kill":
+            os.kill(os.getpid(), 9)
+        if what == "/slow":
+            time.sleep(1)
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [str(os.getpid()).encode()]
+"""
+
+
+def configure(site, options=""):
+    site.write("pid.wsgi", APPLICATION)
+    site.serve("pid.wsgi", options=options)
+
+
+def process_of(server) -> int:
+    answer = server.get("/")
+    assert answer.status == 200, answer
+    return int(answer.body)
+
+
+class TestADaemonThatDies:
+    modes = ("daemon",)
+    configure = staticmethod(configure)
+
+    def test_a_killed_daemon_is_replaced(self, server):
+        for _ in range(2):
+            killed = process_of(server)
+            processes.kill(killed)
+            processes.wait_until(lambda: not processes.is_alive(killed), "the daemon is gone")
+            assert process_of(server) != killed
+            for _ in range(5):
+                process_of(server)
+
+    def test_requests_sent_while_it_is_replaced_are_served(self, server):
+        killed = process_of(server)
+        with server.keep_alive() as connection:
+            assert connection.get("/").status == 200
+            processes.kill(killed)
+            assert connection.get("/").status == 200
+
+    def test_a_daemon_that_dies_during_a_request_costs_that_request_alone(self, server):
+        server.log.declare(r"wsgi:error.*(Truncated|truncated|daemon|closed)", "exit signal")
+        for path in ("/die", "/kill"):
+            assert server.get(path).status in (500, 502, 503)
+            process_of(server)
+
+    def test_a_terminated_daemon_is_replaced(self, server):
+        ended = process_of(server)
+        os.kill(ended, signal.SIGTERM)
+        processes.wait_until(lambda: not processes.is_alive(ended), "the daemon is gone")
+        assert process_of(server) != ended
+
+
+class TestOneOfTwoDaemons:
+    modes = ("daemon",)
+
+    @staticmethod
+    def configure(site):
+        configure(site, "processes=2 threads=3")
+
+    def test_the_other_serves_while_it_is_replaced(self, server):
+        processes.kill(process_of(server))
+        for _ in range(20):
+            process_of(server)
+
+
+@pytest.mark.parametrize("mpm", MPMS)
+@pytest.mark.parametrize("mode", MODES)
+class TestReload:
+    """Each test has a server of its own: reloading changes what the next test would find."""
+
+    @pytest.mark.parametrize("how", ["graceful", "restart"])
+    def test_a_reload_starts_new_processes_that_serve(self, new_server, mpm, mode, how):
+        server = new_server(mpm, mode)
+        configure(server.site)
+        server.start()
+        for _ in range(2):
+            before = process_of(server)
+            getattr(server, how)()
+            processes.wait_until(lambda: process_of(server) != before, "another process answers")
+            processes.wait_until(lambda: not processes.is_alive(before), "the process of before ends")
+
+    def test_a_graceful_reload_takes_the_new_configuration(self, new_server, mpm, mode):
+        server = new_server(mpm, mode)
+        configure(server.site)
+        server.start()
+        assert server.get("/").status == 200
+        server.site.write("new.wsgi", APPLICATION.replace("str(os.getpid())", "'new'"))
+        server.site.add(f"WSGIScriptAliasMatch ^/new {server.site.path('new.wsgi')}")
+        server.site.add(f"Alias /static {server.site.root}/www")
+        (server.site.root / "www" / "file.txt").write_text("static")
+        server.graceful()
+        processes.wait_until(lambda: server.get("/static/file.txt").body == b"static", "the new configuration")
+
+    def test_stop_leaves_no_process_and_no_socket(self, new_server, mpm, mode):
+        server = new_server(mpm, mode)
+        configure(server.site, "processes=2 threads=3")
+        server.start()
+        process_of(server)
+        assert len(server.processes()) >= 2
+        # stop() fails if a process is left. Apache waits up to 3 s for a process that does not end by itself.
+        assert server.stop() < 3
+        left = [path.name for path in (server.site.root / "run").iterdir()]
+        assert left == [], "the socket and the pid file are removed"
+
+
+@pytest.mark.parametrize("mpm", MPMS)
+class TestEmbeddedReload:
+    def test_a_request_in_flight_survives_a_graceful_reload(self, new_server, mpm):
+        server = new_server(mpm, "embedded")
+        configure(server.site)
+        server.start()
+        answers = []
+        slow = threading.Thread(target=lambda: answers.append(server.get("/slow")))
+        slow.start()
+        time.sleep(0.3)
+        server.graceful()
+        slow.join(10)
+        assert [answer.status for answer in answers] == [200]
