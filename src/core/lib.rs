@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod alias;
+pub mod daemon_options;
 
 pub mod directive;
 pub mod embedded;

@@ -1,1 +1,25 @@
-//! module
+//! `mod_wsgi.so`: the part of mod_wsgi that lives in the Apache HTTP Server.
+//!
+//! It reads the directives, starts and watches daemon processes, and answers requests: in a daemon process over a
+//! socket, or in this process with a host for the right Python. It never links Python itself.
+//!
+//! Rooms: [`apache`] is the only one that names httpd's symbols; `config` is what directives have said; `startup` and
+//! `supervisor` run in httpd's parent; `translate`, `handler`, `environ`, `response`, `daemon` and `embedded` run in its
+//! children, per request.
+
+#![deny(unsafe_code)]
+#![allow(clippy::missing_errors_doc, reason = "an error of a directive setter is the sentence httpd prints")]
+
+mod apache;
+mod config;
+mod daemon;
+mod embedded;
+mod environ;
+mod guard;
+mod handler;
+mod identity;
+mod python;
+mod response;
+mod startup;
+mod supervisor;
+mod translate;

@@ -1,0 +1,58 @@
+//! Lines for httpd's error log, at this module's level (`LogLevel wsgi:…`). Text is never a format.
+
+use std::ffi::CString;
+
+use mod_wsgi_core::wire::LogLevel;
+
+use super::ffi;
+use super::request::Request;
+use super::server::Server;
+
+/// What `%F` of an `ErrorLogFormat` shows.
+const FILE: &std::ffi::CStr = c"mod_wsgi";
+
+fn c_text(text: &[u8]) -> CString {
+    let text: Vec<u8> = text.iter().copied().filter(|byte| *byte != 0).collect();
+    CString::new(text).unwrap_or_default()
+}
+
+/// Writes a line to the log of a request's virtual host.
+pub fn request(r: Request<'_>, level: LogLevel, text: &[u8]) {
+    let text = c_text(text);
+    // SAFETY: the request is live, the texts are NUL-terminated; the shim gives the text to "%s".
+    unsafe {
+        ffi::wsgi_shim_log_request(FILE.as_ptr(), 0, super::config::index(), level as i32, r.raw(), text.as_ptr());
+    }
+}
+
+/// Writes a line to a server's log.
+pub fn server(s: Server<'_>, level: LogLevel, text: &str) {
+    let text = c_text(text.as_bytes());
+    // SAFETY: the server record is live, the texts are NUL-terminated; the shim gives the text to "%s".
+    unsafe {
+        ffi::wsgi_shim_log_server(FILE.as_ptr(), 0, super::config::index(), level as i32, s.raw(), text.as_ptr());
+    }
+}
+
+/// Writes a line to the main server's log, from anywhere in a process of httpd's.
+pub fn main_server(level: LogLevel, text: &[u8]) {
+    let text = c_text(text);
+    // SAFETY: httpd allows a null server and then writes to the main log (http_log.h); the shim gives the text to "%s".
+    unsafe {
+        let main = ffi::ap_server_conf;
+        ffi::wsgi_shim_log_server(FILE.as_ptr(), 0, super::config::index(), level as i32, main, text.as_ptr());
+    }
+}
+
+/// Logs a panic of ours, where neither request nor server is at hand.
+pub fn panicked(text: &str) {
+    main_server(LogLevel::Crit, text.as_bytes());
+}
+
+/// The least important level that a server logs for this module, a syslog number.
+#[must_use]
+pub fn level_of(s: Server<'_>) -> u32 {
+    // SAFETY: the server record is live.
+    let level = unsafe { ffi::wsgi_shim_server_logs(s.raw(), super::config::index()) };
+    u32::try_from(level).unwrap_or_default()
+}

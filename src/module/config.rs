@@ -1,0 +1,234 @@
+//! What the directives have said: per server, and per place within it. "Not set here" is `None`; merging is "child, else
+//! parent".
+
+pub mod directives;
+
+use std::sync::Arc;
+
+use mod_wsgi_core::daemon_options::DaemonOptions;
+use mod_wsgi_core::launch::Preload;
+
+use crate::apache::request::Pattern;
+use crate::startup::Runtime;
+
+/// The configuration of a server. What belongs to the whole of httpd stands in the main server's.
+#[derive(Debug, Clone, Default)]
+pub struct ServerConfig {
+    /// `WSGIScriptAlias` and `WSGIScriptAliasMatch`, in the order in which they are tried.
+    pub aliases: Vec<Alias>,
+    /// How Python is started; main server only.
+    pub python: PythonConfig,
+    /// `WSGISocketPrefix`, made absolute; main server only.
+    pub socket_prefix: Option<Vec<u8>>,
+    /// `WSGIRestrictEmbedded`; main server only.
+    pub restrict_embedded: Option<bool>,
+    /// What `post_config` made of it all; the same in every server.
+    pub runtime: Option<Arc<Runtime>>,
+}
+
+/// How Python is started, in every mode where nothing else is said.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PythonConfig {
+    /// `WSGIPythonHome`.
+    pub home: Option<String>,
+    /// `WSGIPythonPath`; embedded mode only.
+    pub path: Option<String>,
+    /// `WSGIPythonEggs`; embedded mode only.
+    pub eggs: Option<String>,
+    /// `WSGIPythonOptimize`.
+    pub optimize: Option<u32>,
+    /// `WSGIPythonWarnings`, in order.
+    pub warnings: Vec<String>,
+    /// `WSGIPythonHashSeed`; `Some(None)` is `random`.
+    pub hash_seed: Option<Option<u32>>,
+    /// `WSGIDontWriteBytecode`.
+    pub dont_write_bytecode: Option<bool>,
+    /// `WSGISwitchInterval`, in microseconds.
+    pub switch_interval: Option<u64>,
+    /// `WSGIDestroyInterpreter`.
+    pub destroy_interpreters: Option<bool>,
+    /// `WSGIRestrictStdin`.
+    pub restrict_stdin: Option<bool>,
+    /// `WSGIRestrictStdout`.
+    pub restrict_stdout: Option<bool>,
+    /// `WSGIRestrictSignal`.
+    pub restrict_signal: Option<bool>,
+    /// `WSGICaseSensitivity`.
+    pub case_sensitive: Option<bool>,
+}
+
+impl PythonConfig {
+    const EMPTY: Self = Self {
+        home: None,
+        path: None,
+        eggs: None,
+        optimize: None,
+        warnings: Vec::new(),
+        hash_seed: None,
+        dont_write_bytecode: None,
+        switch_interval: None,
+        destroy_interpreters: None,
+        restrict_stdin: None,
+        restrict_stdout: None,
+        restrict_signal: None,
+        case_sensitive: None,
+    };
+
+    /// Whether script names that differ in case are different scripts.
+    #[must_use]
+    pub fn is_case_sensitive(&self) -> bool {
+        self.case_sensitive.unwrap_or(!cfg!(target_os = "macos"))
+    }
+}
+
+impl ServerConfig {
+    /// A configuration that says nothing.
+    pub const EMPTY: Self = Self {
+        aliases: Vec::new(),
+        python: PythonConfig::EMPTY,
+        socket_prefix: None,
+        restrict_embedded: None,
+        runtime: None,
+    };
+
+    /// The configuration of a virtual host over that of the main server.
+    #[must_use]
+    pub fn merge(base: &Self, child: &Self) -> Self {
+        Self {
+            aliases: child.aliases.iter().chain(&base.aliases).cloned().collect(),
+            python: base.python.clone(),
+            socket_prefix: base.socket_prefix.clone(),
+            restrict_embedded: base.restrict_embedded,
+            runtime: base.runtime.clone(),
+        }
+    }
+}
+
+/// What an alias matches.
+#[derive(Debug, Clone)]
+pub enum AliasUrl {
+    /// A URL path, component by component.
+    Path(Vec<u8>),
+    /// A regular expression.
+    Pattern(Pattern),
+}
+
+/// A `WSGIScriptAlias` or `WSGIScriptAliasMatch`.
+#[derive(Debug, Clone)]
+pub struct Alias {
+    /// What it matches.
+    pub url: AliasUrl,
+    /// The file or directory it stands for.
+    pub target: Vec<u8>,
+    /// Its options.
+    pub routing: Routing,
+}
+
+/// Where a script runs, as far as it is said in one place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Routing {
+    /// `process-group`, `WSGIProcessGroup`.
+    pub process_group: Option<Vec<u8>>,
+    /// `application-group`, `WSGIApplicationGroup`.
+    pub application_group: Option<Vec<u8>>,
+    /// `callable-object`, `WSGICallableObject`.
+    pub callable: Option<Vec<u8>>,
+    /// `pass-authorization`, `WSGIPassAuthorization`.
+    pub pass_authorization: Option<bool>,
+}
+
+impl Routing {
+    const EMPTY: Self = Self { process_group: None, application_group: None, callable: None, pass_authorization: None };
+
+    fn merge(base: &Self, child: &Self) -> Self {
+        Self {
+            process_group: child.process_group.clone().or_else(|| base.process_group.clone()),
+            application_group: child.application_group.clone().or_else(|| base.application_group.clone()),
+            callable: child.callable.clone().or_else(|| base.callable.clone()),
+            pass_authorization: child.pass_authorization.or(base.pass_authorization),
+        }
+    }
+}
+
+/// `WSGIMapHEADToGET`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MapHead {
+    /// Only where a filter needs the body.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// The configuration of a place: a directory, a location, a file; the server's own is the outermost.
+#[derive(Debug, Clone, Default)]
+pub struct DirConfig {
+    /// Where scripts run.
+    pub routing: Routing,
+    /// `WSGIRestrictProcess`.
+    pub restrict_process: Option<Vec<Vec<u8>>>,
+    /// `WSGIScriptReloading`.
+    pub script_reloading: Option<bool>,
+    /// `WSGIErrorOverride`.
+    pub error_override: Option<bool>,
+    /// `WSGIChunkedRequest`.
+    pub chunked_request: Option<bool>,
+    /// `WSGIMapHEADToGET`.
+    pub map_head: Option<MapHead>,
+}
+
+impl DirConfig {
+    /// A configuration that says nothing.
+    pub const EMPTY: Self = Self {
+        routing: Routing::EMPTY,
+        restrict_process: None,
+        script_reloading: None,
+        error_override: None,
+        chunked_request: None,
+        map_head: None,
+    };
+
+    /// The configuration of an inner place over that of an outer one.
+    #[must_use]
+    pub fn merge(base: &Self, child: &Self) -> Self {
+        Self {
+            routing: Routing::merge(&base.routing, &child.routing),
+            restrict_process: child.restrict_process.clone().or_else(|| base.restrict_process.clone()),
+            script_reloading: child.script_reloading.or(base.script_reloading),
+            error_override: child.error_override.or(base.error_override),
+            chunked_request: child.chunked_request.or(base.chunked_request),
+            map_head: child.map_head.or(base.map_head),
+        }
+    }
+}
+
+/// A `WSGIDaemonProcess`, and where it stands.
+#[derive(Debug, Clone)]
+pub struct GroupDefinition {
+    /// What it says.
+    pub options: DaemonOptions,
+    /// The server it stands in, by [`crate::apache::server::Server::identity`].
+    pub server: usize,
+    /// That server's `ServerName`.
+    pub server_name: Option<Vec<u8>>,
+    /// Whether that server is a virtual host.
+    pub is_virtual: bool,
+    /// The user it names, looked up.
+    pub user: Option<crate::identity::User>,
+    /// The group it names, looked up.
+    pub group: Option<u32>,
+    /// The supplementary groups it names, looked up.
+    pub supplementary_groups: Option<Vec<u32>>,
+    /// The owner of the socket it names, looked up.
+    pub socket_user: Option<u32>,
+}
+
+/// All `WSGIDaemonProcess` and all scripts to load early, of the whole of httpd; lives in the configuration's pool.
+#[derive(Debug, Default)]
+pub struct Definitions {
+    /// The groups in the order of their definition.
+    pub groups: Vec<GroupDefinition>,
+    /// Scripts to load when a process starts: the process group (empty is embedded mode) and what to load.
+    pub preload: Vec<(Vec<u8>, Preload)>,
+}

@@ -1,0 +1,336 @@
+//! What each directive sets. A refusal is a sentence fragment; httpd prints it behind the file and the line.
+
+use mod_wsgi_core::daemon_options::{DaemonOptions, positive_seconds};
+use mod_wsgi_core::directive::{Words, on_off};
+use mod_wsgi_core::group_name::{is_literal, literal};
+use mod_wsgi_core::launch::Preload;
+
+use super::{Alias, AliasUrl, Definitions, DirConfig, GroupDefinition, MapHead, Routing, ServerConfig};
+use crate::apache::command::Command;
+use crate::identity;
+
+type Outcome = Result<(), String>;
+
+/// `WSGIScriptAlias URL-path file-or-folder [option=value …]`
+pub fn script_alias(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
+    let mut words = Words::new(text);
+    let (url, target) = url_and_target(&mut words)?;
+    let alias =
+        Alias { url: AliasUrl::Path(url.into_bytes()), target: target.into_bytes(), routing: routing(&mut words)? };
+    add_alias(command, config, alias, true)
+}
+
+/// `WSGIScriptAliasMatch regex file [option=value …]`
+pub fn script_alias_match(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
+    let mut words = Words::new(text);
+    let (url, target) = url_and_target(&mut words)?;
+    let pattern = command.pattern(&url).ok_or_else(|| format!("'{url}' is not a regular expression"))?;
+    let fixed_target = !target.contains('$');
+    let alias = Alias { url: AliasUrl::Pattern(pattern), target: target.into_bytes(), routing: routing(&mut words)? };
+    add_alias(command, config, alias, fixed_target)
+}
+
+fn url_and_target(words: &mut Words<'_>) -> Result<(String, String), String> {
+    match (words.next(), words.next()) {
+        (Some(url), Some(target)) if !url.is_empty() && !target.is_empty() => Ok((url, target)),
+        _ => Err("a URL and a script or folder are needed, then options name=value".into()),
+    }
+}
+
+/// Options that a script alias takes.
+fn routing(words: &mut Words<'_>) -> Result<Routing, String> {
+    let mut routing = Routing::default();
+    while let Some(option) = words.option() {
+        let (name, value) = option?;
+        match name.as_str() {
+            "process-group" => routing.process_group = Some(filled(&name, value)?),
+            "application-group" => routing.application_group = Some(filled(&name, value)?),
+            "callable-object" => routing.callable = Some(filled(&name, value)?),
+            "pass-authorization" => routing.pass_authorization = Some(on_off(&name, &value)?),
+            _ => return Err(format!("'{name}' is not an option of a script alias")),
+        }
+    }
+    Ok(routing)
+}
+
+fn filled(name: &str, value: String) -> Result<Vec<u8>, String> {
+    if value.is_empty() { Err(format!("{name} is empty")) } else { Ok(value.into_bytes()) }
+}
+
+fn add_alias(command: Command<'_>, config: &mut ServerConfig, alias: Alias, fixed_target: bool) -> Outcome {
+    if let (Some(process), Some(application)) = (&alias.routing.process_group, &alias.routing.application_group) {
+        if is_literal(process) && is_literal(application) && fixed_target {
+            add_preload(command, literal(process), &alias.target, literal(application))?;
+        }
+    }
+    config.aliases.push(alias);
+    Ok(())
+}
+
+/// `WSGIImportScript path process-group=G application-group=G`
+pub fn import_script(command: Command<'_>, _config: &mut ServerConfig, text: &str) -> Outcome {
+    let mut words = Words::new(text);
+    let script = words.next().filter(|path| !path.is_empty()).ok_or("the path of a script is needed")?;
+    let (mut process, mut application) = (None, None);
+    while let Some(option) = words.option() {
+        let (name, value) = option?;
+        match name.as_str() {
+            "process-group" => process = Some(filled(&name, value)?),
+            "application-group" => application = Some(filled(&name, value)?),
+            _ => return Err(format!("'{name}' is not an option here: process-group= and application-group= are")),
+        }
+    }
+    let process = process.ok_or("process-group= is missing: say where the script is to be loaded")?;
+    let application = application.ok_or("application-group= is missing: say where the script is to be loaded")?;
+    add_preload(command, literal(&process), script.as_bytes(), literal(&application))
+}
+
+fn add_preload(command: Command<'_>, process_group: &[u8], script: &[u8], application_group: &[u8]) -> Outcome {
+    let server = command.server().identity();
+    let server_name = command.server().server_name();
+    let is_virtual = command.server().is_virtual();
+    command.definitions(|definitions| {
+        if !process_group.is_empty() {
+            let group = find_group(definitions, process_group)?;
+            let same_server = group.server == server || (is_virtual && group.server_name.as_deref() == server_name);
+            if group.is_virtual && !same_server {
+                return Err(format!(
+                    "the daemon process group '{}' belongs to a virtual host with another ServerName and cannot be used here",
+                    group.options.name
+                ));
+            }
+        }
+        let preload = Preload { script: script.to_vec(), application_group: application_group.to_vec() };
+        let entry = (process_group.to_vec(), preload);
+        if !definitions.preload.contains(&entry) {
+            definitions.preload.push(entry);
+        }
+        Ok(())
+    })
+}
+
+fn find_group<'d>(definitions: &'d Definitions, name: &[u8]) -> Result<&'d GroupDefinition, String> {
+    definitions.groups.iter().find(|group| group.options.name.as_bytes() == name).ok_or_else(|| {
+        let name = String::from_utf8_lossy(name);
+        format!("the daemon process group '{name}' is not defined yet: put its WSGIDaemonProcess before this line")
+    })
+}
+
+/// `WSGIDaemonProcess name [option=value …]`
+pub fn daemon_process(command: Command<'_>, _config: &mut ServerConfig, text: &str) -> Outcome {
+    let options = DaemonOptions::parse(text)?;
+    let user = options.user.as_deref().map(identity::user).transpose()?;
+    let group = options.group.as_deref().map(identity::group).transpose()?;
+    if user.as_ref().is_some_and(|user| user.uid == 0) {
+        return Err("a daemon process may not run as root: choose another user=".into());
+    }
+    let supplementary = options.supplementary_groups.as_ref();
+    let supplementary_groups =
+        supplementary.map(|names| names.iter().map(|name| identity::group(name)).collect()).transpose()?;
+    let socket_user = options.socket_user.as_deref().map(identity::user).transpose()?.map(|user| user.uid);
+    for name in [&options.script_user].into_iter().flatten() {
+        identity::user(name)?;
+    }
+    for name in [&options.script_group].into_iter().flatten() {
+        identity::group(name)?;
+    }
+    if options.chroot.is_some() && !rustix::process::geteuid().is_root() {
+        return Err("chroot needs an Apache that is started as root".into());
+    }
+    let server = command.server();
+    command.definitions(|definitions| {
+        if find_group(definitions, options.name.as_bytes()).is_ok() {
+            return Err(format!(
+                "the daemon process group '{}' is already defined: names are one for the whole server",
+                options.name
+            ));
+        }
+        definitions.groups.push(GroupDefinition {
+            options,
+            server: server.identity(),
+            server_name: server.server_name().map(<[u8]>::to_vec),
+            is_virtual: server.is_virtual(),
+            user,
+            group,
+            supplementary_groups,
+            socket_user,
+        });
+        Ok(())
+    })
+}
+
+/// `WSGISocketPrefix path`
+pub fn socket_prefix(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
+    command.must_be_global()?;
+    let path =
+        command.server_root_path(text).ok_or_else(|| format!("'{text}' cannot be made a path below ServerRoot"))?;
+    config.socket_prefix = Some(path);
+    Ok(())
+}
+
+/// `WSGISocketRotation On|Off`, for configurations of the C module.
+pub fn socket_rotation(command: Command<'_>, _config: &mut ServerConfig, text: &str) -> Outcome {
+    command.must_be_global()?;
+    on_off("WSGISocketRotation", text).map(drop)
+}
+
+/// `WSGIAcceptMutex method`, for configurations of the C module.
+pub fn accept_mutex(command: Command<'_>, _config: &mut ServerConfig, text: &str) -> Outcome {
+    const METHODS: [&str; 6] = ["default", "flock", "fcntl", "sysvsem", "posixsem", "pthread"];
+    command.must_be_global()?;
+    if METHODS.iter().any(|method| method.eq_ignore_ascii_case(text)) {
+        return Ok(());
+    }
+    Err(format!("'{text}' is not a lock method: {} are", METHODS.join(", ")))
+}
+
+/// `WSGIVerboseDebugging On|Off`, for configurations of the C module.
+pub fn verbose_debugging(command: Command<'_>, _config: &mut ServerConfig, text: &str) -> Outcome {
+    command.must_be_global()?;
+    on_off("WSGIVerboseDebugging", text).map(drop)
+}
+
+/// `WSGIPythonOptimize level`
+pub fn python_optimize(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
+    command.must_be_global()?;
+    let level = text.parse().ok().filter(|level| *level <= 2);
+    config.python.optimize = Some(level.ok_or_else(|| format!("the level must be 0, 1 or 2, not '{text}'"))?);
+    Ok(())
+}
+
+/// `WSGIPythonWarnings filter`
+pub fn python_warnings(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
+    command.must_be_global()?;
+    config.python.warnings.push(text.to_owned());
+    Ok(())
+}
+
+/// `WSGIPythonHashSeed random|number`
+///
+/// Differs from mod_wsgi: `random` is random; the C module makes it the fixed seed 0.
+pub fn python_hash_seed(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
+    command.must_be_global()?;
+    let seed = if text == "random" { Ok(None) } else { text.parse().map(Some) };
+    let refused = |_| format!("the seed must be the word random or a number from 0 to {}, not '{text}'", u32::MAX);
+    config.python.hash_seed = Some(seed.map_err(refused)?);
+    Ok(())
+}
+
+/// `WSGISwitchInterval seconds`
+pub fn switch_interval(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
+    command.must_be_global()?;
+    let interval = positive_seconds("WSGISwitchInterval", text)?;
+    config.python.switch_interval = Some(u64::try_from(interval.as_micros()).unwrap_or(u64::MAX));
+    Ok(())
+}
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident = $($field:ident).+;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
+            command.must_be_global()?;
+            config.$($field).+ = Some(text.to_owned());
+            Ok(())
+        }
+    )*};
+}
+
+texts! {
+    /// `WSGIPythonHome folder`
+    python_home = python.home;
+    /// `WSGIPythonPath folder[:folder…]`
+    python_path = python.path;
+    /// `WSGIPythonEggs folder`
+    python_eggs = python.eggs;
+}
+
+macro_rules! server_flags {
+    ($($(#[$doc:meta])* $name:ident $directive:literal = $($field:ident).+;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
+            command.must_be_global()?;
+            config.$($field).+ = Some(on_off($directive, text)?);
+            Ok(())
+        }
+    )*};
+}
+
+server_flags! {
+    /// `WSGIDontWriteBytecode On|Off`
+    dont_write_bytecode "WSGIDontWriteBytecode" = python.dont_write_bytecode;
+    /// `WSGIDestroyInterpreter On|Off`
+    destroy_interpreter "WSGIDestroyInterpreter" = python.destroy_interpreters;
+    /// `WSGIRestrictEmbedded On|Off`
+    restrict_embedded "WSGIRestrictEmbedded" = restrict_embedded;
+    /// `WSGIRestrictStdin On|Off`
+    restrict_stdin "WSGIRestrictStdin" = python.restrict_stdin;
+    /// `WSGIRestrictStdout On|Off`
+    restrict_stdout "WSGIRestrictStdout" = python.restrict_stdout;
+    /// `WSGIRestrictSignal On|Off`
+    restrict_signal "WSGIRestrictSignal" = python.restrict_signal;
+    /// `WSGICaseSensitivity On|Off`
+    case_sensitivity "WSGICaseSensitivity" = python.case_sensitive;
+}
+
+macro_rules! place_flags {
+    ($($(#[$doc:meta])* $name:ident $directive:literal = $($field:ident).+;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
+            config.$($field).+ = Some(on_off($directive, text)?);
+            Ok(())
+        }
+    )*};
+}
+
+place_flags! {
+    /// `WSGIPassAuthorization On|Off`
+    pass_authorization "WSGIPassAuthorization" = routing.pass_authorization;
+    /// `WSGIScriptReloading On|Off`
+    script_reloading "WSGIScriptReloading" = script_reloading;
+    /// `WSGIErrorOverride On|Off`
+    error_override "WSGIErrorOverride" = error_override;
+    /// `WSGIChunkedRequest On|Off`
+    chunked_request "WSGIChunkedRequest" = chunked_request;
+}
+
+/// `WSGIProcessGroup name`
+pub fn process_group(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
+    config.routing.process_group = Some(text.as_bytes().to_vec());
+    Ok(())
+}
+
+/// `WSGIApplicationGroup name`
+pub fn application_group(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
+    config.routing.application_group = Some(text.as_bytes().to_vec());
+    Ok(())
+}
+
+/// `WSGICallableObject name`
+pub fn callable_object(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
+    config.routing.callable = Some(text.as_bytes().to_vec());
+    Ok(())
+}
+
+/// `WSGIRestrictProcess [group …]`; without a name nothing is allowed.
+pub fn restrict_process(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
+    config.restrict_process =
+        Some(Words::new(text).map(|name| literal(name.as_bytes()).to_ascii_lowercase()).collect());
+    Ok(())
+}
+
+/// `WSGIMapHEADToGET On|Off|Auto`
+pub fn map_head_to_get(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
+    let map = match text.to_ascii_lowercase().as_str() {
+        "on" => MapHead::On,
+        "off" => MapHead::Off,
+        "auto" => MapHead::Auto,
+        _ => return Err(format!("WSGIMapHEADToGET must be On, Off or Auto, not '{text}'")),
+    };
+    config.map_head = Some(map);
+    Ok(())
+}
+
+/// `WSGIGroupAuthoritative On|Off`, without meaning since Apache 2.4, as in the C module.
+pub fn group_authoritative(_command: Command<'_>, _config: &mut DirConfig, text: &str) -> Outcome {
+    on_off("WSGIGroupAuthoritative", text).map(drop)
+}

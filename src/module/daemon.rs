@@ -1,0 +1,273 @@
+//! Daemon mode, seen from an Apache child: a request goes over a connection to one of the group's processes.
+//!
+//! Connections are kept and used again, the last one first, so that few daemon threads stay busy. A connection that the
+//! daemon has closed meanwhile costs nothing: as long as the application cannot have seen the request, it is sent again
+//! over another one.
+
+mod connection;
+mod exchange;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mod_wsgi_core::wire::{BODY_LAST, Kind, RELOADING, REQUEST_BODY_FOLLOWS, RequestHeadWriter, put_frame};
+
+use crate::apache::body::{self, Piece};
+use crate::apache::request::Request;
+use crate::environ;
+use crate::handler::{INTERNAL_ERROR, Resolved, Status, refuse};
+use crate::startup::{ClientGroup, Runtime};
+use connection::{ConnectError, Connection};
+use exchange::{Exchange, Outcome};
+
+const UNAVAILABLE: Status = 503;
+
+/// The most bytes of a body that go along with the head, if the client has sent them already.
+const EAGER: usize = 64 * 1024;
+
+/// How often a request is given to another process before the client hears that none takes it. Each time another
+/// process, or another generation of them, has said that it takes no more requests.
+const ROUNDS: u32 = 50;
+
+/// Connections of this child to a group that are open and idle.
+#[derive(Debug, Default)]
+pub struct Pooled(Mutex<Vec<Connection>>);
+
+/// How many idle connections a child keeps per group. More than a child has threads are never open at once.
+const MOST_IDLE: usize = 256;
+
+impl Pooled {
+    fn take(&self) -> Option<Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn give_back(&self, connection: Connection) {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MOST_IDLE {
+            idle.push(connection);
+        }
+    }
+}
+
+/// Times that govern a request in a group.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// For all attempts to connect.
+    connect: Duration,
+    /// For one read or write between child and daemon; zero is no limit.
+    socket: Duration,
+    /// For more of a response before what is there is flushed.
+    flush_delay: Duration,
+    /// Bytes that may wait unflushed.
+    flush_bytes: u64,
+}
+
+/// Runs a request in a daemon process.
+pub fn serve(r: Request<'_>, runtime: &Runtime, resolved: &Resolved, has_body: bool) -> Result<i32, Status> {
+    let group = find_group(r, runtime, resolved)?;
+    check_owner(r, group)?;
+    let options = &group.definition.options;
+    let times = Times {
+        connect: options.connect_timeout,
+        socket: if options.socket_timeout.is_zero() {
+            Duration::from_millis(r.server().timeout())
+        } else {
+            options.socket_timeout
+        },
+        flush_delay: options.response_flush_delay,
+        flush_bytes: if options.response_buffer_size == 0 { 8 << 20 } else { options.response_buffer_size },
+    };
+    let request = encode(r, resolved, has_body);
+    let begun = Instant::now();
+    for round in 0..ROUNDS {
+        let (connection, is_new) = match group.pooled.take() {
+            Some(connection) => (connection, false),
+            None => (connect(r, group, &times, begun)?, true),
+        };
+        match Exchange::new(r, group, connection, &times, resolved).run(&request) {
+            Outcome::Answered(status, connection) => {
+                if let Some(connection) = connection {
+                    group.pooled.give_back(connection);
+                }
+                return Ok(status);
+            }
+            // Old connections of a process that has ended cost a try each, and no time.
+            Outcome::NotTaken if is_new && round > 0 => std::thread::sleep(Duration::from_millis(20)),
+            Outcome::NotTaken => {}
+        }
+    }
+    let name = &options.name;
+    Err(refuse(
+        r,
+        UNAVAILABLE,
+        &format!("WSGI0124: no process of group '{name}' took the request: they were all being replaced"),
+    ))
+}
+
+fn find_group<'t>(r: Request<'_>, runtime: &'t Runtime, resolved: &Resolved) -> Result<&'t ClientGroup, Status> {
+    let name = String::from_utf8_lossy(&resolved.process_group);
+    if !runtime.has_groups() {
+        return Err(refuse(
+            r,
+            INTERNAL_ERROR,
+            &format!("WSGI0150: the process group '{name}' is asked for, and no WSGIDaemonProcess defines any"),
+        ));
+    }
+    let Some(group) = runtime.group(&resolved.process_group) else {
+        return Err(refuse(
+            r,
+            INTERNAL_ERROR,
+            &format!("WSGI0151: no WSGIDaemonProcess defines the process group '{name}'"),
+        ));
+    };
+    let definition = &group.definition;
+    let is_ours = !definition.is_virtual
+        || definition.server == r.server().identity()
+        || definition.server_name.as_deref() == r.server().server_name();
+    if !is_ours {
+        return Err(refuse(
+            r,
+            INTERNAL_ERROR,
+            &format!("WSGI0152: the process group '{name}' belongs to a virtual host with another ServerName"),
+        ));
+    }
+    Ok(group)
+}
+
+/// `script-user` and `script-group`: the script and its folder must belong to whom they name, and be safe from others.
+fn check_owner(r: Request<'_>, group: &ClientGroup) -> Result<(), Status> {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::MetadataExt;
+    let options = &group.definition.options;
+    if options.script_user.is_none() && options.script_group.is_none() {
+        return Ok(());
+    }
+    let forbid = |text: String| Err(refuse(r, 403, &text));
+    let script = std::path::Path::new(std::ffi::OsStr::from_bytes(r.filename().unwrap_or_default()));
+    for path in [Some(script), script.parent()].into_iter().flatten() {
+        let shown = path.display();
+        let metadata = match std::fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) => return forbid(format!("WSGI0158: '{shown}' cannot be examined: {error}")),
+        };
+        if let Some(name) = &options.script_user {
+            if crate::identity::user(name).map(|user| user.uid) != Ok(metadata.uid()) {
+                return forbid(format!("WSGI0164: '{shown}' does not belong to '{name}', as script-user asks"));
+            }
+            if metadata.mode() & 0o022 != 0 {
+                return forbid(format!(
+                    "WSGI0168: '{shown}' may be written by others than its owner, which script-user forbids"
+                ));
+            }
+        }
+        if let Some(name) = &options.script_group {
+            if crate::identity::group(name) != Ok(metadata.gid()) {
+                return forbid(format!(
+                    "WSGI0155: '{shown}' does not belong to the group '{name}', as script-group asks"
+                ));
+            }
+            if metadata.mode() & 0o002 != 0 {
+                return forbid(format!("WSGI0157: '{shown}' may be written by everybody, which script-group forbids"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of a request: its head, and what of the body is there already.
+struct Encoded {
+    bytes: Vec<u8>,
+    /// Whether there is more of the body to be asked for.
+    body_left: bool,
+}
+
+fn encode(r: Request<'_>, resolved: &Resolved, has_body: bool) -> Encoded {
+    let mut bytes = Vec::with_capacity(4096);
+    let head = RequestHeadWriter {
+        settings: if resolved.script_reloading { RELOADING } else { 0 },
+        request_start: r.time(),
+        queue_start: microseconds_now(),
+        script: r.filename().unwrap_or_default(),
+        callable: &resolved.callable,
+        application_group: &resolved.application_group,
+    };
+    head.write(&mut bytes, has_body, |out| environ::write(r, resolved, out));
+    let mut encoded = Encoded { bytes, body_left: has_body };
+    if has_body && !r.expects_continue() {
+        add_eager_body(r, &mut encoded);
+    }
+    encoded
+}
+
+/// Adds what the client has already sent of the body.
+fn add_eager_body(r: Request<'_>, encoded: &mut Encoded) {
+    let mut piece = Vec::new();
+    let mut last = false;
+    while piece.len() < EAGER && !last {
+        match body::read(r, &mut piece, EAGER, false) {
+            Piece::More => {}
+            Piece::Last => last = true,
+            // What is wrong is told when the application reads: the filters say it again.
+            Piece::NotYet | Piece::Failed(_) => break,
+        }
+    }
+    if piece.is_empty() && !last {
+        return;
+    }
+    // A request frame begins with its kind and its flags.
+    if let Some(flags) = encoded.bytes.get_mut(1) {
+        *flags |= REQUEST_BODY_FOLLOWS;
+    }
+    put_frame(&mut encoded.bytes, Kind::Body, if last { BODY_LAST } else { 0 }, &piece);
+    encoded.body_left = !last;
+}
+
+fn microseconds_now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn connect(r: Request<'_>, group: &ClientGroup, times: &Times, begun: Instant) -> Result<Connection, Status> {
+    let name = &group.definition.options.name;
+    loop {
+        if group.reach.board.is_hopeless() {
+            return Err(refuse_hopeless(r, group));
+        }
+        match Connection::open(&group.reach.socket, times.socket) {
+            Ok(connection) => return Ok(connection),
+            Err(ConnectError::Full) if begun.elapsed() < times.connect => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Err(ConnectError::Full) => {
+                let text = format!(
+                    "WSGI0116: group '{name}' is overloaded: its listen queue ({} connections) was full for {} seconds; raise threads=, processes= or listen-backlog=",
+                    group.definition.options.listen_backlog,
+                    times.connect.as_secs()
+                );
+                return Err(refuse_for_now(r, &text));
+            }
+            Err(ConnectError::Failed(error)) => {
+                let text = format!(
+                    "WSGI0117: the socket '{}' of group '{name}' cannot be reached: {error}; Apache's children need it, and the folders it is in (WSGISocketPrefix)",
+                    group.reach.socket.display()
+                );
+                return Err(refuse_for_now(r, &text));
+            }
+        }
+    }
+}
+
+fn refuse_hopeless(r: Request<'_>, group: &ClientGroup) -> Status {
+    let name = &group.definition.options.name;
+    let text = format!(
+        "WSGI7063: no process of group '{name}' runs, since none could be started as {}: the reason stands in the server's error log (WSGI7051 to WSGI7056)",
+        group.user
+    );
+    refuse_for_now(r, &text)
+}
+
+/// 503, and when to come again.
+fn refuse_for_now(r: Request<'_>, text: &str) -> Status {
+    r.add_header(b"Retry-After", b"10", true);
+    refuse(r, UNAVAILABLE, text)
+}

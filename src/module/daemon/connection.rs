@@ -1,0 +1,170 @@
+//! A connection to a daemon process: whole frames out, frames in.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use mod_wsgi_core::wire::{FRAME_HEADER, FrameHeader, Hello, Kind, WireError};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+
+/// How long a read sleeps at most before the child looks around: is the client still there, does the group still run?
+pub const GLANCE: Duration = Duration::from_secs(1);
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum ConnectError {
+    /// The listen queue is full, or nobody listens at this moment.
+    Full,
+    /// Anything else.
+    Failed(std::io::Error),
+}
+
+/// Why there is no frame.
+#[derive(Debug)]
+pub enum ReadError {
+    /// Nothing came for [`GLANCE`], or for the wait that was asked for.
+    Quiet,
+    /// The daemon has closed the connection after it had read all.
+    Closed,
+    /// The daemon has closed the connection and not read all that was sent: it has not run the request.
+    NotRead,
+    /// Anything else.
+    Failed(std::io::Error),
+    /// What came is no frame.
+    Garbage(WireError),
+}
+
+/// A connection, and what has been read of it ahead.
+#[derive(Debug)]
+pub struct Connection {
+    stream: UnixStream,
+    buffer: Vec<u8>,
+    /// What of the buffer has been used.
+    used: usize,
+    greeted: bool,
+}
+
+/// Room for what one read may bring.
+const READ_AHEAD: usize = 64 * 1024;
+
+impl Connection {
+    /// Connects to a group's socket.
+    pub fn open(path: &Path, timeout: Duration) -> Result<Self, ConnectError> {
+        let failed = |error: rustix::io::Errno| match error {
+            rustix::io::Errno::AGAIN | rustix::io::Errno::CONNREFUSED => ConnectError::Full,
+            error => ConnectError::Failed(error.into()),
+        };
+        let address = SocketAddrUnix::new(path).map_err(failed)?;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+        let socket = socket.map_err(failed)?;
+        // With a limit on sending, connect does not wait for a full queue longer than that.
+        let limit = |which, limit| sockopt::set_socket_timeout(&socket, which, Some(limit)).map_err(failed);
+        limit(sockopt::Timeout::Send, Duration::from_millis(50))?;
+        rustix::net::connect(&socket, &address).map_err(failed)?;
+        limit(sockopt::Timeout::Send, if timeout.is_zero() { Duration::from_secs(86400) } else { timeout })?;
+        limit(sockopt::Timeout::Recv, GLANCE)?;
+        Ok(Self { stream: UnixStream::from(socket), buffer: Vec::new(), used: 0, greeted: false })
+    }
+
+    /// Sends bytes, behind the greeting if this is the first time.
+    pub fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        if self.greeted {
+            return self.stream.write_all(bytes);
+        }
+        let mut greeting = Vec::with_capacity(bytes.len() + 64);
+        Hello::write(&mut greeting);
+        greeting.extend_from_slice(bytes);
+        self.greeted = true;
+        self.stream.write_all(&greeting)
+    }
+
+    fn ahead(&self) -> &[u8] {
+        self.buffer.get(self.used..).unwrap_or_default()
+    }
+
+    /// Whether something has been read ahead.
+    pub fn has_more(&self) -> bool {
+        self.used < self.buffer.len()
+    }
+
+    /// Reads what is there into the buffer, or waits for it.
+    fn fill(&mut self) -> Result<(), ReadError> {
+        if self.used > 0 {
+            self.buffer.drain(..self.used);
+            self.used = 0;
+        }
+        let length = self.buffer.len();
+        self.buffer.resize(length + READ_AHEAD, 0);
+        let read = loop {
+            // The buffer was made that long just above.
+            match self.stream.read(&mut self.buffer[length..]) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.buffer.truncate(length + *read.as_ref().unwrap_or(&0));
+        match read {
+            Ok(0) => Err(ReadError::Closed),
+            Ok(_) => Ok(()),
+            Err(error) => Err(match error.kind() {
+                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => ReadError::Quiet,
+                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe => ReadError::NotRead,
+                _ => ReadError::Failed(error),
+            }),
+        }
+    }
+
+    /// Waits up to `limit` for something to read; whether there is.
+    pub fn wait(&self, limit: Duration) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec};
+        let limit = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
+        let mut polled = [PollFd::new(&self.stream, PollFlags::IN)];
+        rustix::event::poll(&mut polled, Some(&limit)).is_ok_and(|ready| ready > 0)
+    }
+
+    /// The header of the next frame.
+    pub fn header(&mut self) -> Result<FrameHeader, ReadError> {
+        loop {
+            if let Some(header) = self.ahead().first_chunk::<FRAME_HEADER>() {
+                let header = FrameHeader::decode(*header).map_err(ReadError::Garbage)?;
+                self.used += FRAME_HEADER;
+                return Ok(header);
+            }
+            self.fill()?;
+        }
+    }
+
+    /// The whole payload of a frame whose header was read; for frames other than [`Kind::Data`]. A daemon sends a frame
+    /// at once, so quiet inside of one is waited out, `patience` glances long.
+    pub fn payload(&mut self, header: FrameHeader, mut patience: u32) -> Result<&[u8], ReadError> {
+        debug_assert!(header.kind != Kind::Data);
+        let length = header.length as usize;
+        while self.ahead().len() < length {
+            match self.fill() {
+                Err(ReadError::Quiet) if patience > 0 => patience -= 1,
+                filled => filled?,
+            }
+        }
+        let from = self.used;
+        self.used += length;
+        Ok(self.buffer.get(from..self.used).unwrap_or_default())
+    }
+
+    /// Up to `most` bytes of a payload, at least one; and the header of the end, if that follows them and is here already.
+    pub fn part(&mut self, most: usize) -> Result<(&[u8], Option<FrameHeader>), ReadError> {
+        if !self.has_more() {
+            self.fill()?;
+        }
+        let from = self.used;
+        self.used += self.ahead().len().min(most);
+        let to = self.used;
+        let mut end = None;
+        if to - from == most {
+            let next = self.ahead().first_chunk::<FRAME_HEADER>().and_then(|header| FrameHeader::decode(*header).ok());
+            end = next.filter(|header| header.kind == Kind::End && header.length == 0);
+            self.used += end.map_or(0, |_| FRAME_HEADER);
+        }
+        Ok((self.buffer.get(from..to).unwrap_or_default(), end))
+    }
+}

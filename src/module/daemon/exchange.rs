@@ -1,0 +1,305 @@
+//! One request and its response on one connection.
+
+use std::time::Instant;
+
+use mod_wsgi_core::wire::{
+    BODY_FAILED, BODY_LAST, END_CLOSE, END_TRUNCATED, FrameHeader, Kind, LogLevel, LogRecord, MAX_DATA, Refusal,
+    put_frame,
+};
+
+use super::connection::{Connection, GLANCE, ReadError};
+use super::{Encoded, Times};
+use crate::apache::OK;
+use crate::apache::body::{self, Piece};
+use crate::apache::log;
+use crate::apache::request::Request;
+use crate::handler::{INTERNAL_ERROR, Resolved, Status, log_with_script, refuse};
+use crate::response::Response;
+use crate::startup::ClientGroup;
+
+const BAD_GATEWAY: Status = 502;
+const GATEWAY_TIMEOUT: Status = 504;
+
+/// How an exchange ended.
+pub enum Outcome {
+    /// With this result for httpd; the connection can be used again.
+    Answered(i32, Option<Connection>),
+    /// The application has not seen the request, which may go to another process.
+    NotTaken,
+}
+
+/// One request on one connection.
+pub struct Exchange<'x> {
+    request: Request<'x>,
+    group: &'x ClientGroup,
+    times: &'x Times,
+    connection: Connection,
+    response: Response<'x>,
+    /// Whether the daemon has said anything of this request.
+    heard: bool,
+    body_left: bool,
+}
+
+/// What a frame leads to.
+enum Next {
+    Go,
+    End(End),
+    Refused(Status),
+    Retry,
+}
+
+/// The end the daemon gave a response.
+#[derive(Clone, Copy)]
+struct End {
+    truncated: bool,
+    keep: bool,
+    /// Whether the response has been completed already, with its last piece.
+    completed: Option<i32>,
+}
+
+impl End {
+    fn new(flags: u8) -> Self {
+        Self { truncated: flags & END_TRUNCATED != 0, keep: flags & END_CLOSE == 0, completed: None }
+    }
+}
+
+/// Why an exchange cannot go on.
+enum Stop {
+    /// The client is gone.
+    Gone,
+    /// The connection is.
+    Read(ReadError),
+    /// The daemon took too long.
+    TooLong,
+    /// The group's processes have ended, and no new one could be started.
+    Hopeless,
+}
+
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<crate::apache::brigade::Gone> for Stop {
+    fn from(_: crate::apache::brigade::Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl<'x> Exchange<'x> {
+    pub fn new(
+        request: Request<'x>,
+        group: &'x ClientGroup,
+        connection: Connection,
+        times: &'x Times,
+        resolved: &Resolved,
+    ) -> Self {
+        let response = Response::new(request, resolved.error_override);
+        Self { request, group, times, connection, response, heard: false, body_left: false }
+    }
+
+    /// Sends the request and passes on what comes back.
+    pub fn run(mut self, encoded: &Encoded) -> Outcome {
+        self.body_left = encoded.body_left;
+        if self.connection.send(&encoded.bytes).is_err() {
+            // A daemon reads a request whole before it runs it, and it has not.
+            return Outcome::NotTaken;
+        }
+        loop {
+            match self.step() {
+                Ok(Next::Go) => {}
+                Ok(Next::End(end)) => return self.ended(end),
+                Ok(Next::Refused(status)) => return Outcome::Answered(self.response.fail(status), None),
+                Ok(Next::Retry) => return Outcome::NotTaken,
+                Err(Stop::Read(ReadError::NotRead)) if !self.heard => return Outcome::NotTaken,
+                Err(stop) => return Outcome::Answered(self.stopped(stop), None),
+            }
+        }
+    }
+
+    fn ended(self, end: End) -> Outcome {
+        let connection = end.keep.then_some(self.connection);
+        let status = match end.completed {
+            Some(status) => status,
+            // The daemon has logged why.
+            None if end.truncated => self.response.fail(INTERNAL_ERROR),
+            None if self.response.has_head() => self.response.complete(b""),
+            None => INTERNAL_ERROR,
+        };
+        Outcome::Answered(status, connection)
+    }
+
+    /// Reads one frame and does what it says.
+    fn step(&mut self) -> Result<Next, Stop> {
+        let header = self.next_header()?;
+        if header.kind != Kind::Welcome {
+            self.heard = true;
+        }
+        match header.kind {
+            Kind::Data => return self.pass_data(header.length as usize),
+            Kind::End => return Ok(Next::End(End::new(header.flags))),
+            _ => {}
+        }
+        let r = self.request;
+        let patience = self.patience();
+        let payload = self.connection.payload(header, patience)?;
+        match header.kind {
+            Kind::Head => self.response.set_head(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?,
+            Kind::Want => {
+                let most = payload.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+                self.answer_want(most.clamp(1, MAX_DATA) as usize)?;
+            }
+            Kind::Log => {
+                let record = LogRecord::decode(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?;
+                log::request(r, record.level, record.text);
+            }
+            Kind::Refuse => {
+                let refusal = Refusal::decode(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?;
+                if refusal.retry {
+                    return Ok(Next::Retry);
+                }
+                if !refusal.reason.is_empty() {
+                    log_with_script(r, LogLevel::Error, &String::from_utf8_lossy(refusal.reason));
+                }
+                return Ok(Next::Refused(i32::from(refusal.status)));
+            }
+            // Who serves is for later releases to use.
+            _ => {}
+        }
+        Ok(Next::Go)
+    }
+
+    /// How many glances long the daemon may be quiet.
+    fn patience(&self) -> u32 {
+        let limit = self.times.socket;
+        if limit.is_zero() {
+            u32::MAX
+        } else {
+            u32::try_from(limit.as_secs() / GLANCE.as_secs()).unwrap_or(u32::MAX).max(1)
+        }
+    }
+
+    /// Waits for the next frame; before that, what has come of the response goes on its way to the client.
+    fn next_header(&mut self) -> Result<FrameHeader, Stop> {
+        let begun = Instant::now();
+        loop {
+            if self.response.unflushed() > 0
+                && !self.connection.has_more()
+                && !self.connection.wait(self.times.flush_delay)
+            {
+                self.response.flush()?;
+            }
+            match self.connection.header() {
+                Err(ReadError::Quiet) => {
+                    if !self.heard && self.group.reach.board.is_hopeless() {
+                        return Err(Stop::Hopeless);
+                    }
+                    if !self.times.socket.is_zero() && begun.elapsed() >= self.times.socket {
+                        return Err(Stop::TooLong);
+                    }
+                }
+                header => return Ok(header?),
+            }
+        }
+    }
+
+    fn pass_data(&mut self, length: usize) -> Result<Next, Stop> {
+        let mut left = length;
+        let begun = Instant::now();
+        while left > 0 {
+            if !self.connection.has_more() && self.response.unflushed() >= self.times.flush_bytes {
+                self.response.flush()?;
+            }
+            let (part, end) = match self.connection.part(left) {
+                Err(ReadError::Quiet) if begun.elapsed() < self.times.socket || self.times.socket.is_zero() => continue,
+                part => part?,
+            };
+            left -= part.len();
+            match end.map(|header| End::new(header.flags)) {
+                Some(end) if !end.truncated => {
+                    let response = std::mem::replace(&mut self.response, Response::new(self.request, false));
+                    return Ok(Next::End(End { completed: Some(response.complete(part)), ..end }));
+                }
+                Some(end) => {
+                    self.response.data(part, false)?;
+                    return Ok(Next::End(end));
+                }
+                None => self.response.data(part, false)?,
+            }
+        }
+        Ok(Next::Go)
+    }
+
+    /// Reads of the body what the application asks for, and gives it.
+    fn answer_want(&mut self, most: usize) -> Result<(), Stop> {
+        let mut piece = Vec::new();
+        let mut flags = BODY_LAST;
+        if self.body_left {
+            // The application may have written something that its client waits for before it sends more.
+            self.response.flush()?;
+            flags = self.read_body(&mut piece, most);
+        }
+        let mut frame = Vec::with_capacity(piece.len() + 8);
+        put_frame(&mut frame, Kind::Body, flags, &piece);
+        self.connection.send(&frame).map_err(|error| Stop::Read(ReadError::Failed(error)))
+    }
+
+    /// Waits for the first bytes of the body, and takes what else is there.
+    fn read_body(&mut self, piece: &mut Vec<u8>, most: usize) -> u8 {
+        let mut wait = true;
+        while piece.len() < most {
+            match body::read(self.request, piece, (most - piece.len()).min(64 * 1024), wait) {
+                Piece::More => wait = false,
+                Piece::NotYet => break,
+                Piece::Last => {
+                    self.body_left = false;
+                    return BODY_LAST;
+                }
+                // What came before the fault is given first; the next read meets it again.
+                Piece::Failed(_) if !piece.is_empty() => break,
+                Piece::Failed(reason) => {
+                    piece.extend_from_slice(reason.as_bytes());
+                    self.request.close_connection();
+                    return BODY_FAILED;
+                }
+            }
+        }
+        0
+    }
+
+    /// Says why the exchange stopped; the status for the client.
+    fn stopped(self, stop: Stop) -> i32 {
+        let name = &self.group.definition.options.name;
+        let (status, text) = match stop {
+            Stop::Gone => return OK,
+            Stop::TooLong => (
+                GATEWAY_TIMEOUT,
+                format!(
+                    "WSGI0145: no answer from group '{name}' for {} seconds (socket-timeout=, Timeout)",
+                    self.times.socket.as_secs()
+                ),
+            ),
+            Stop::Hopeless => return self.response.fail(super::refuse_hopeless(self.request, self.group)),
+            Stop::Read(ReadError::Closed | ReadError::NotRead) => (
+                BAD_GATEWAY,
+                format!(
+                    "WSGI0146: the process of group '{name}' ended before its response did: the server's error log says why it ended"
+                ),
+            ),
+            Stop::Read(ReadError::Quiet) => {
+                (GATEWAY_TIMEOUT, format!("WSGI0145: the process of group '{name}' fell silent inside of its response"))
+            }
+            Stop::Read(ReadError::Failed(error)) => {
+                (BAD_GATEWAY, format!("WSGI0147: the connection to the process of group '{name}' failed: {error}"))
+            }
+            Stop::Read(ReadError::Garbage(error)) => (
+                INTERNAL_ERROR,
+                format!(
+                    "WSGI0148: what the process of group '{name}' answered is not understood: {error}; was mod_wsgi upgraded while Apache ran? Restart it"
+                ),
+            ),
+        };
+        self.response.fail(refuse(self.request, status, &text))
+    }
+}

@@ -1,0 +1,124 @@
+//! Embedded mode: the host for the configured Python runs in this Apache child. It is loaded on first need, after the
+//! fork, so the parent never has a Python.
+
+mod bridge;
+mod library;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use mod_wsgi_core::embedded::outcome;
+use mod_wsgi_core::launch::{Launch, Preload};
+use mod_wsgi_core::wire::{FRAME_HEADER, RELOADING, RequestHeadWriter};
+
+use crate::apache::log;
+use crate::apache::request::Request;
+use crate::apache::server::{self, MpmQuery, Server};
+use crate::config::PythonConfig;
+use crate::handler::{INTERNAL_ERROR, Resolved, Status, refuse};
+use crate::response::Response;
+use crate::supervisor::{shared, split_path};
+use crate::{environ, python};
+use bridge::Bridge;
+use library::Library;
+use mod_wsgi_core::wire::LogLevel;
+
+/// What embedded mode needs of the configuration.
+#[derive(Debug)]
+pub struct Settings {
+    python: PythonConfig,
+    preload: Vec<Preload>,
+    hosts: Option<PathBuf>,
+}
+
+/// The host of this child: a process has one Python at most, whatever happens to configurations.
+static HOST: OnceLock<Result<Library, String>> = OnceLock::new();
+
+impl Settings {
+    /// Takes what is for embedded mode.
+    #[must_use]
+    pub fn new(python: &PythonConfig, preload: &[(Vec<u8>, Preload)], hosts: Option<PathBuf>) -> Self {
+        let preload = preload.iter().filter(|(group, _)| group.is_empty()).map(|(_, script)| script.clone()).collect();
+        Self { python: python.clone(), preload, hosts }
+    }
+
+    /// In a new child: loads Python at once where a script is to be there before the first request.
+    pub fn child_init(&self, _main: Server<'_>) {
+        if !self.preload.is_empty() {
+            if let Err(reason) = self.host() {
+                log::main_server(LogLevel::Crit, reason.as_bytes());
+            }
+        }
+    }
+
+    fn host(&self) -> Result<&'static Library, &'static str> {
+        HOST.get_or_init(|| self.load()).as_ref().map_err(String::as_str)
+    }
+
+    fn load(&self) -> Result<Library, String> {
+        let found = python::embedded(self.python.home.as_deref())
+            .map_err(|reason| format!("WSGI7064: embedded mode: {reason}"))?;
+        if !python::is_supported(&found.version) {
+            return Err(format!(
+                "WSGI7001: embedded mode: Python {} is not supported: mod_wsgi hosts 3.{} to 3.{}; name another with WSGIPythonHome, or use a daemon process group with python-home=",
+                found.version,
+                mod_wsgi_core::PYTHON_MINORS.start(),
+                mod_wsgi_core::PYTHON_MINORS.end()
+            ));
+        }
+        let hosts = self
+            .hosts
+            .as_deref()
+            .ok_or("WSGI7058: the hosts are not found beside mod_wsgi.so; reinstall the package")?;
+        let library = Library::open(&found, &hosts.join(python::host_name(&found.version)))?;
+        library.start(&self.launch(&found))?;
+        Ok(library)
+    }
+
+    fn launch(&self, found: &python::Embedded) -> Launch {
+        let bytes = |path: &PathBuf| std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec();
+        let processes = server::mpm_answer(MpmQuery::Processes);
+        Launch {
+            processes,
+            threads: server::mpm_answer(MpmQuery::Threads),
+            multiprocess: processes > 1,
+            apache_version: server::compiled_version(),
+            python_path: split_path(self.python.path.as_deref()),
+            python_eggs: self.python.eggs.clone().map(String::into_bytes),
+            python_home: found.home.as_ref().map(bytes),
+            python_program: found.program.as_ref().map(bytes),
+            python_optimize: self.python.optimize.unwrap_or(0),
+            python_warnings: self.python.warnings.iter().map(|filter| filter.clone().into_bytes()).collect(),
+            dont_write_bytecode: self.python.dont_write_bytecode.unwrap_or(false),
+            hash_seed: self.python.hash_seed.flatten(),
+            preload: self.preload.clone(),
+            log_level: 7,
+            ..shared(&self.python)
+        }
+    }
+}
+
+/// Runs a request in this process.
+pub fn serve(r: Request<'_>, settings: &Settings, resolved: &Resolved) -> Result<i32, Status> {
+    let host = settings.host().map_err(|reason| refuse(r, INTERNAL_ERROR, reason))?;
+    let mut bytes = Vec::with_capacity(4096);
+    let head = RequestHeadWriter {
+        settings: if resolved.script_reloading { RELOADING } else { 0 },
+        request_start: r.time(),
+        queue_start: 0,
+        script: r.filename().unwrap_or_default(),
+        callable: &resolved.callable,
+        application_group: &resolved.application_group,
+    };
+    head.write(&mut bytes, false, |out| environ::write(r, resolved, out));
+    let mut bridge = Bridge::new(r, Response::new(r, false));
+    // A frame header stands before the payload.
+    let ended = host.handle(&mut bridge, bytes.get(FRAME_HEADER..).unwrap_or_default());
+    let response = bridge.into_response();
+    Ok(match ended {
+        outcome::COMPLETE if response.has_head() => response.complete(b""),
+        outcome::CLIENT_GONE => crate::apache::OK,
+        outcome::COMPLETE | outcome::TRUNCATED => response.fail(INTERNAL_ERROR),
+        status => response.fail(status),
+    })
+}

@@ -1,0 +1,148 @@
+//! What a host may ask of httpd during a request in embedded mode, as C functions.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+
+use mod_wsgi_core::embedded::Exchange;
+use mod_wsgi_core::wire::LogLevel;
+
+use crate::apache::body::{self, Piece};
+use crate::apache::log;
+use crate::apache::request::Request;
+use crate::guard::guarded;
+use crate::response::Response;
+
+/// The module's side of a request that a host runs.
+pub struct Bridge<'r> {
+    request: Request<'r>,
+    response: Response<'r>,
+    body: BodyState,
+    read_error: String,
+    buffer: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum BodyState {
+    Open,
+    Ended,
+    Failed,
+}
+
+impl<'r> Bridge<'r> {
+    /// The bridge of a request.
+    pub fn new(request: Request<'r>, response: Response<'r>) -> Self {
+        Self { request, response, body: BodyState::Open, read_error: String::new(), buffer: Vec::new() }
+    }
+
+    /// The functions and their context; valid as long as `self` is not moved.
+    pub(super) fn exchange(&mut self) -> Exchange {
+        Exchange { context: std::ptr::from_mut(self).cast(), read, read_error, head, data, log: write_log }
+    }
+
+    /// The response, once the host is done.
+    pub fn into_response(self) -> Response<'r> {
+        self.response
+    }
+
+    fn read(&mut self, out: &mut [u8]) -> isize {
+        if self.body == BodyState::Failed {
+            return -1;
+        }
+        let mut filled = 0;
+        while self.body == BodyState::Open && filled == 0 && !out.is_empty() {
+            self.buffer.clear();
+            match body::read(self.request, &mut self.buffer, out.len(), true) {
+                Piece::More | Piece::NotYet => {}
+                Piece::Last => self.body = BodyState::Ended,
+                Piece::Failed(reason) => {
+                    self.body = BodyState::Failed;
+                    self.read_error = reason;
+                    self.request.close_connection();
+                    return -1;
+                }
+            }
+            filled = self.buffer.len().min(out.len());
+            for (to, from) in out.iter_mut().zip(&self.buffer) {
+                *to = *from;
+            }
+        }
+        // No longer than the buffer, whose length fits (it is a slice's).
+        filled as isize
+    }
+}
+
+/// The bridge behind a context.
+///
+/// # Safety
+/// `context` is what [`Bridge::exchange`] gave, during [`super::Library::handle`], on its thread.
+unsafe fn bridge<'b>(context: *mut c_void) -> &'b mut Bridge<'b> {
+    // SAFETY: by the caller's promise; the host makes one call at a time.
+    unsafe { &mut *context.cast() }
+}
+
+/// Readable bytes of the host's.
+///
+/// # Safety
+/// `length` bytes can be read at `data`.
+unsafe fn slice<'d>(data: *const u8, length: usize) -> &'d [u8] {
+    // SAFETY: by the caller's promise; an empty slice needs no address.
+    if length == 0 { &[] } else { unsafe { std::slice::from_raw_parts(data, length) } }
+}
+
+unsafe extern "C" fn read(context: *mut c_void, buffer: *mut u8, length: usize) -> isize {
+    guarded(
+        "reading a body",
+        || -1,
+        || {
+            if length == 0 {
+                return 0;
+            }
+            // SAFETY: the host gives its context, and room for `length` bytes.
+            unsafe { bridge(context).read(std::slice::from_raw_parts_mut(buffer, length)) }
+        },
+    )
+}
+
+unsafe extern "C" fn read_error(context: *mut c_void, length: *mut usize) -> *const u8 {
+    // SAFETY: the host gives its context, and room for a number.
+    unsafe {
+        let text = &bridge(context).read_error;
+        *length = text.len();
+        text.as_ptr()
+    }
+}
+
+unsafe extern "C" fn head(context: *mut c_void, head: *const u8, length: usize) -> i32 {
+    guarded(
+        "a response head",
+        || -1,
+        || {
+            // SAFETY: the host gives its context and readable bytes.
+            unsafe { bridge(context).response.set_head(slice(head, length)) }.map_or(-1, |()| 0)
+        },
+    )
+}
+
+unsafe extern "C" fn data(context: *mut c_void, data: *const u8, length: usize, flush: i32) -> i32 {
+    guarded(
+        "response data",
+        || -1,
+        || {
+            // SAFETY: the host gives its context and readable bytes.
+            unsafe { bridge(context).response.data(slice(data, length), flush != 0) }.map_or(-1, |()| 0)
+        },
+    )
+}
+
+unsafe extern "C" fn write_log(context: *mut c_void, level: u8, text: *const u8, length: usize) {
+    guarded(
+        "a log record",
+        || (),
+        || {
+            let level = LogLevel::from_number(level).unwrap_or(LogLevel::Error);
+            // SAFETY: the host gives its context and readable bytes.
+            unsafe { log::request(bridge(context).request, level, slice(text, length)) };
+        },
+    );
+}

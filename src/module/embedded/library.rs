@@ -1,0 +1,116 @@
+//! Loads libpython and a host into this process, and calls the host's functions.
+
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::path::Path;
+
+use libloading::os::unix::{Library as Shared, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
+use mod_wsgi_core::embedded::{ABI, ENTRY, Entry, Host};
+use mod_wsgi_core::launch::Launch;
+use mod_wsgi_core::wire::LogLevel;
+
+use super::bridge::Bridge;
+use crate::apache::log;
+use crate::python::Embedded;
+
+/// A host in this process. It and its Python stay until the process ends.
+#[derive(Debug)]
+pub struct Library {
+    host: &'static Host,
+}
+
+// SAFETY: the table is constant, and its functions may be called from any thread (core::embedded).
+unsafe impl Send for Library {}
+// SAFETY: as above.
+unsafe impl Sync for Library {}
+
+impl Library {
+    /// Loads the library of a Python, and the host for it.
+    ///
+    /// # Errors
+    /// Names what was tried and what to install.
+    pub fn open(python: &Embedded, host: &Path) -> Result<Self, String> {
+        let mut tried = Vec::new();
+        let loaded = python.libraries.iter().any(|path| {
+            // SAFETY: loading runs the library's initialisers: it is the Python that the administrator has configured.
+            match unsafe { Shared::open(Some(path), RTLD_NOW | RTLD_GLOBAL) } {
+                Ok(library) => {
+                    std::mem::forget(library);
+                    true
+                }
+                Err(error) => {
+                    tried.push(error.to_string());
+                    false
+                }
+            }
+        });
+        if !loaded {
+            let name = crate::python::library_name(&python.version);
+            return Err(format!(
+                "WSGI7065: embedded mode needs {name}, which cannot be loaded ({}): install it (Debian: libpython{}, Fedora: python3-libs), or use a daemon process group, which needs none",
+                tried.join("; "),
+                python.version
+            ));
+        }
+        let shown = host.display();
+        let failed = |error: libloading::Error| {
+            format!(
+                "WSGI7066: the host '{shown}' for Python {} cannot be loaded: {error}; reinstall the package",
+                python.version
+            )
+        };
+        // SAFETY: the host is ours, from the folder this module was loaded from or its package's.
+        let host = unsafe { Shared::open(Some(host), RTLD_NOW | RTLD_LOCAL) }.map_err(failed)?;
+        // SAFETY: a host exports this symbol with this type (core::embedded), and its table lives for ever.
+        let host = unsafe {
+            let entry: libloading::os::unix::Symbol<Entry> = host.get(ENTRY).map_err(failed)?;
+            let table = entry();
+            std::mem::forget(host);
+            table.as_ref()
+        };
+        let same = host.filter(|host| {
+            // SAFETY: the version is a static text of the host's, and the number before it says that it is there.
+            host.abi == ABI
+                && unsafe { CStr::from_ptr(host.version) }.to_bytes() == mod_wsgi_core::VERSION_TEXT.as_bytes()
+        });
+        let host = same.ok_or_else(|| format!("WSGI7066: the host '{shown}' is of another release than mod_wsgi.so: reinstall the package and restart Apache"))?;
+        Ok(Self { host })
+    }
+
+    /// Starts Python.
+    ///
+    /// # Errors
+    /// The host has logged why not.
+    pub fn start(&self, launch: &Launch) -> Result<(), String> {
+        let block = launch.encode();
+        // SAFETY: the block lives for the call, and the log function for ever.
+        let answer = unsafe { (self.host.start)(block.as_ptr(), block.len(), server_log) };
+        if answer != 0 {
+            return Err(
+                "WSGI0001: Python could not be started in this process, the lines before this one say why".into()
+            );
+        }
+        crate::apache::server::at_child_exit(self.host.stop);
+        Ok(())
+    }
+
+    /// Runs a request on this thread; answers an outcome of `core::embedded`.
+    pub fn handle(&self, bridge: &mut Bridge<'_>, head: &[u8]) -> i32 {
+        let exchange = bridge.exchange();
+        // SAFETY: exchange and head live for the call; the host calls back on this thread only.
+        unsafe { (self.host.handle)(&raw const exchange, head.as_ptr(), head.len()) }
+    }
+}
+
+unsafe extern "C" fn server_log(level: u8, text: *const u8, length: usize) {
+    crate::guard::guarded(
+        "a log record of the host",
+        || (),
+        || {
+            // SAFETY: the host gives `length` readable bytes.
+            let text = unsafe { std::slice::from_raw_parts(text, length) };
+            log::main_server(LogLevel::from_number(level).unwrap_or(LogLevel::Error), text);
+        },
+    );
+}

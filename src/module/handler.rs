@@ -1,0 +1,209 @@
+//! The content handler: checks a request, resolves where it runs, and has it run there.
+
+use mod_wsgi_core::group_name::{self, Facts};
+use mod_wsgi_core::wire::LogLevel;
+
+use crate::apache::request::{FileKind, Request};
+use crate::apache::{DECLINED, log};
+use crate::config::MapHead;
+use crate::environ::merge_slashes;
+
+/// What applies to one request, after directives and alias options.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// Which process group; empty is embedded mode.
+    pub process_group: Vec<u8>,
+    /// Which interpreter; empty is the main one.
+    pub application_group: Vec<u8>,
+    /// The name of the application in the script.
+    pub callable: Vec<u8>,
+    /// Whether the application sees the `Authorization` header.
+    pub pass_authorization: bool,
+    /// Whether changes of the script are looked for.
+    pub script_reloading: bool,
+    /// Whether httpd's error pages replace the application's.
+    pub error_override: bool,
+    /// Whether HEAD becomes GET.
+    pub map_head: MapHead,
+    /// This process.
+    pub server_pid: u32,
+}
+
+/// A refusal of httpd's kind: the status it answers with.
+pub type Status = i32;
+
+const FORBIDDEN: Status = 403;
+const NOT_FOUND: Status = 404;
+const LENGTH_REQUIRED: Status = 411;
+const BAD_REQUEST: Status = 400;
+const TOO_LARGE: Status = 413;
+/// What a client gets when the fault is on this side.
+pub const INTERNAL_ERROR: Status = 500;
+
+/// Answers requests for `wsgi-script`.
+pub fn hook_handler(r: Request<'_>) -> i32 {
+    let is_ours =
+        r.handler().is_some_and(|handler| handler == b"wsgi-script" || handler == b"application/x-httpd-wsgi");
+    if !is_ours {
+        return DECLINED;
+    }
+    match serve(r) {
+        Ok(status) | Err(status) => status,
+    }
+}
+
+fn serve(r: Request<'_>) -> Result<i32, Status> {
+    check_script(r)?;
+    let has_body = check_body(r)?;
+    let resolved = resolve(r);
+    check_process_group(r, &resolved)?;
+    let config = r.server().config();
+    let Some(runtime) = &config.runtime else {
+        return Err(refuse(r, INTERNAL_ERROR, "WSGI0210: mod_wsgi has not been set up in this process"));
+    };
+    if !resolved.process_group.is_empty() {
+        return crate::daemon::serve(r, runtime, &resolved, has_body);
+    }
+    if config.restrict_embedded == Some(true) {
+        return Err(refuse(
+            r,
+            INTERNAL_ERROR,
+            "WSGI0143: embedded mode is forbidden by WSGIRestrictEmbedded: name a daemon process group with WSGIProcessGroup",
+        ));
+    }
+    crate::embedded::serve(r, &runtime.embedded, &resolved)
+}
+
+/// Logs why a request is refused.
+pub fn refuse(r: Request<'_>, status: Status, text: &str) -> Status {
+    log_with_script(r, LogLevel::Error, text);
+    status
+}
+
+/// Logs a line that names the script.
+pub fn log_with_script(r: Request<'_>, level: LogLevel, text: &str) {
+    let script = String::from_utf8_lossy(r.filename().unwrap_or_default());
+    log::request(r, level, format!("[script {script}] {text}").as_bytes());
+}
+
+fn check_script(r: Request<'_>) -> Result<(), Status> {
+    let is_alias = r.notes().get(c"alias-forced-type").is_some();
+    if !is_alias && !r.may_execute() {
+        return Err(refuse(
+            r,
+            FORBIDDEN,
+            "WSGI0134: Options ExecCGI is off in this folder: allow it, or map the script with WSGIScriptAlias",
+        ));
+    }
+    match r.file_kind() {
+        FileKind::None => {
+            return Err(refuse(r, NOT_FOUND, "WSGI0135: the script does not exist, or Apache's user may not reach it"));
+        }
+        FileKind::Directory => return Err(refuse(r, FORBIDDEN, "WSGI0136: the script is a folder")),
+        FileKind::File => {}
+    }
+    let path_info = r.path_info().unwrap_or_default();
+    if r.rejects_path_info() && !path_info.is_empty() {
+        return Err(refuse(r, NOT_FOUND, "WSGI0137: AcceptPathInfo is off, and the URL goes on behind the script"));
+    }
+    Ok(())
+}
+
+/// Checks what the request says of its body; whether it has one.
+fn check_body(r: Request<'_>) -> Result<bool, Status> {
+    let headers = r.headers_in();
+    if headers.get(c"Transfer-Encoding").is_some_and(|coding| !coding.is_empty()) {
+        if r.dir_config().chunked_request != Some(true) {
+            return Err(refuse(
+                r,
+                LENGTH_REQUIRED,
+                "WSGI0139: a body of unknown length came; WSGIChunkedRequest On takes it",
+            ));
+        }
+        return Ok(true);
+    }
+    let Some(length) = headers.get(c"Content-Length") else { return Ok(false) };
+    let Ok(length) = mod_wsgi_core::response_rules::content_length(length) else {
+        return Err(refuse(r, BAD_REQUEST, "WSGI0141: Content-Length is not a number"));
+    };
+    if r.body_limit() > 0 && length > r.body_limit() {
+        return Err(refuse(r, TOO_LARGE, "WSGI0142: the body is longer than LimitRequestBody allows"));
+    }
+    Ok(length > 0)
+}
+
+/// What a request is, for `%{…}` tokens.
+struct RequestFacts<'r> {
+    request: Request<'r>,
+    case_sensitive: bool,
+}
+
+impl RequestFacts<'_> {
+    fn with_port(&self, name: &[u8]) -> Vec<u8> {
+        match self.request.server_port() {
+            80 | 443 => name.to_vec(),
+            port => [name, format!(":{port}").as_bytes()].concat(),
+        }
+    }
+}
+
+impl Facts for RequestFacts<'_> {
+    fn server(&self) -> Vec<u8> {
+        self.with_port(self.request.server().server_name().unwrap_or_default())
+    }
+
+    fn host(&self) -> Vec<u8> {
+        let host = self.request.hostname().filter(|host| !host.is_empty());
+        self.with_port(host.or_else(|| self.request.server().server_name()).unwrap_or_default())
+    }
+
+    fn script_name(&self) -> Vec<u8> {
+        let uri = self.request.uri().unwrap_or_default();
+        let path_info = self.request.path_info().unwrap_or_default();
+        let name = merge_slashes(uri.get(..self.request.script_name_length(path_info)).unwrap_or(uri));
+        if self.case_sensitive { name } else { name.to_ascii_lowercase() }
+    }
+
+    fn env(&self, name: &[u8]) -> Option<Vec<u8>> {
+        use std::os::unix::ffi::{OsStrExt, OsStringExt};
+        let key = std::ffi::CString::new(name).ok()?;
+        let found = self.request.notes().get(&key).or_else(|| self.request.variables().get(&key));
+        found
+            .map(<[u8]>::to_vec)
+            .or_else(|| std::env::var_os(std::ffi::OsStr::from_bytes(name)).map(OsStringExt::into_vec))
+    }
+}
+
+fn resolve(r: Request<'_>) -> Resolved {
+    let config = r.dir_config();
+    let facts = RequestFacts { request: r, case_sensitive: r.server().config().python.is_case_sensitive() };
+    let note =
+        |name, configured: &Option<Vec<u8>>| r.notes().get(name).map(<[u8]>::to_vec).or_else(|| configured.clone());
+    let routing = &config.routing;
+    let process_group = note(c"mod_wsgi.process_group", &routing.process_group);
+    let application_group = note(c"mod_wsgi.application_group", &routing.application_group);
+    let callable = note(c"mod_wsgi.callable_object", &routing.callable);
+    let pass_authorization = r.notes().get(c"mod_wsgi.pass_authorization").map(|note| note == b"1");
+    Resolved {
+        process_group: process_group.map(|value| group_name::expand(&value, &facts)).unwrap_or_default(),
+        application_group: group_name::expand(application_group.as_deref().unwrap_or(b"%{RESOURCE}"), &facts),
+        callable: callable.map_or_else(|| b"application".to_vec(), |value| group_name::callable(&value, &facts)),
+        pass_authorization: pass_authorization.or(routing.pass_authorization).unwrap_or(false),
+        script_reloading: config.script_reloading.unwrap_or(true),
+        error_override: config.error_override.unwrap_or(false),
+        map_head: config.map_head.unwrap_or(MapHead::Auto),
+        server_pid: std::process::id(),
+    }
+}
+
+fn check_process_group(r: Request<'_>, resolved: &Resolved) -> Result<(), Status> {
+    let allowed = &r.dir_config().restrict_process;
+    match allowed {
+        Some(allowed) if !allowed.contains(&resolved.process_group.to_ascii_lowercase()) => {
+            let name = String::from_utf8_lossy(&resolved.process_group);
+            let text = format!("WSGI0149: WSGIRestrictProcess does not allow the process group '{name}' here");
+            Err(refuse(r, INTERNAL_ERROR, &text))
+        }
+        _ => Ok(()),
+    }
+}

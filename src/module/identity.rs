@@ -1,0 +1,154 @@
+//! Users and groups of the system, and what their permissions let them reach.
+
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// A user of the system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Login name.
+    pub name: String,
+    /// Home folder.
+    pub home: PathBuf,
+}
+
+impl From<nix::unistd::User> for User {
+    fn from(user: nix::unistd::User) -> Self {
+        Self { uid: user.uid.as_raw(), gid: user.gid.as_raw(), name: user.name, home: user.dir }
+    }
+}
+
+/// The user of that name, or number behind `#`.
+///
+/// # Errors
+/// Says that there is none; or what the system answered.
+pub fn user(written: &str) -> Result<User, String> {
+    let found = match written.strip_prefix('#') {
+        Some(number) => match number.parse() {
+            Ok(uid) => nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)),
+            Err(_) => return Err(format!("'{written}' is not a user: # must be followed by a number")),
+        },
+        None => nix::unistd::User::from_name(written),
+    };
+    match found {
+        Ok(Some(user)) => Ok(user.into()),
+        Ok(None) => {
+            Err(format!("the user '{written}' does not exist: create it, for example with useradd, or name another"))
+        }
+        Err(error) => Err(format!("the user '{written}' cannot be looked up: {error}")),
+    }
+}
+
+/// The user with that number, if the system knows one.
+#[must_use]
+pub fn user_by_id(uid: u32) -> Option<User> {
+    nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten().map(User::from)
+}
+
+/// The group of that name, or number behind `#`.
+///
+/// # Errors
+/// Says that there is none; or what the system answered.
+pub fn group(written: &str) -> Result<u32, String> {
+    if let Some(number) = written.strip_prefix('#') {
+        return number.parse().map_err(|_| format!("'{written}' is not a group: # must be followed by a number"));
+    }
+    match nix::unistd::Group::from_name(written) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) => {
+            Err(format!("the group '{written}' does not exist: create it, for example with groupadd, or name another"))
+        }
+        Err(error) => Err(format!("the group '{written}' cannot be looked up: {error}")),
+    }
+}
+
+/// All groups of a user, the given one first.
+#[must_use]
+pub fn groups_of(user: Option<&User>, gid: u32) -> Vec<u32> {
+    let listed = user.and_then(|user| {
+        let name = std::ffi::CString::new(user.name.as_str()).ok()?;
+        nix::unistd::getgrouplist(&name, nix::unistd::Gid::from_raw(gid)).ok()
+    });
+    listed.map_or_else(|| vec![gid], |groups| groups.into_iter().map(nix::unistd::Gid::as_raw).collect())
+}
+
+/// Who a process is, for the question of what it may reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// User id.
+    pub uid: u32,
+    /// All its groups.
+    pub groups: Vec<u32>,
+}
+
+impl Identity {
+    /// Login name and number, as messages show a user.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match user_by_id(self.uid) {
+            Some(user) => format!("user '{}' (uid {})", user.name, self.uid),
+            None => format!("uid {}", self.uid),
+        }
+    }
+
+    fn may(&self, metadata: &std::fs::Metadata, bit: u32) -> bool {
+        let mode = metadata.permissions().mode();
+        let shift = if metadata.uid() == self.uid {
+            6
+        } else if self.groups.contains(&metadata.gid()) {
+            3
+        } else {
+            0
+        };
+        self.uid == 0 || mode & (bit << shift) != 0
+    }
+
+    /// The first part of an absolute path that does not let this identity through, if this process can tell: a folder
+    /// without the right to enter, or the file itself without the right `bit` (4 read, 1 execute).
+    #[must_use]
+    pub fn first_refusal(&self, path: &Path, bit: u32) -> Option<PathBuf> {
+        let mut seen = PathBuf::new();
+        for part in path.components() {
+            seen.push(part);
+            let metadata = std::fs::metadata(&seen).ok()?;
+            let wanted = if metadata.is_dir() { 1 } else { bit };
+            if !self.may(&metadata, wanted) {
+                return Some(seen);
+            }
+        }
+        // A link leads somewhere else, which may refuse too.
+        let real =
+            std::fs::canonicalize(path).ok().filter(|real| real.as_os_str().as_bytes() != path.as_os_str().as_bytes());
+        real.and_then(|real| self.first_refusal(&real, bit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_exist_is_named() {
+        let refused = user("no-such-user-here").unwrap_err();
+        assert!(refused.starts_with("the user 'no-such-user-here' does not exist"), "{refused}");
+        assert!(user("#x").is_err());
+        assert!(group("no-such-group-here").unwrap_err().starts_with("the group 'no-such-group-here' does not exist"));
+        assert_eq!(group("#7"), Ok(7));
+    }
+
+    #[test]
+    fn the_first_folder_that_refuses_is_found() {
+        let base = std::env::temp_dir().join(format!("mod_wsgi-identity-{}", std::process::id()));
+        let inner = base.join("closed/inner");
+        std::fs::create_dir_all(&inner).unwrap();
+        std::fs::set_permissions(base.join("closed"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let stranger = Identity { uid: 64321, groups: vec![64321] };
+        assert_eq!(stranger.first_refusal(&inner, 4), Some(base.join("closed")));
+        std::fs::remove_dir_all(&base).unwrap();
+    }
+}

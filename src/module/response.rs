@@ -1,0 +1,185 @@
+//! A response on its way to the client: head, body, and an end that says whether it is complete. Both modes use it.
+
+use mod_wsgi_core::response_rules::content_length;
+use mod_wsgi_core::wire::{LogLevel, ResponseHead, WireError};
+
+use crate::apache::OK;
+use crate::apache::brigade::{Gone, Output};
+use crate::apache::request::Request;
+use crate::handler::{INTERNAL_ERROR, Status, log_with_script};
+
+/// Header fields that belong to the connection between client and httpd. PEP 3333 forbids applications to set them; one
+/// that does must not put the connection out of step.
+const HOP_BY_HOP: [&[u8]; 8] = [
+    b"Connection",
+    b"Keep-Alive",
+    b"Proxy-Authenticate",
+    b"Proxy-Connection",
+    b"TE",
+    b"Trailer",
+    b"Transfer-Encoding",
+    b"Upgrade",
+];
+
+/// A response being sent.
+pub struct Response<'r> {
+    request: Request<'r>,
+    output: Output<'r>,
+    head: bool,
+    passed: bool,
+    unflushed: u64,
+    sent: u64,
+    length: Option<u64>,
+    error_override: bool,
+    /// The status to leave to httpd's error pages.
+    overridden: Option<Status>,
+}
+
+impl<'r> Response<'r> {
+    /// A response that has not begun.
+    #[must_use]
+    pub fn new(request: Request<'r>, error_override: bool) -> Self {
+        Self {
+            request,
+            output: Output::new(request),
+            head: false,
+            passed: false,
+            unflushed: 0,
+            sent: 0,
+            length: None,
+            error_override,
+            overridden: None,
+        }
+    }
+
+    /// Whether status and headers are set.
+    #[must_use]
+    pub fn has_head(&self) -> bool {
+        self.head
+    }
+
+    /// Bytes that went to httpd since the last flush.
+    #[must_use]
+    pub fn unflushed(&self) -> u64 {
+        self.unflushed
+    }
+
+    /// Sets status and headers.
+    ///
+    /// # Errors
+    /// Where the bytes are no head.
+    pub fn set_head(&mut self, payload: &[u8]) -> Result<(), WireError> {
+        let head = ResponseHead::decode(payload)?;
+        let r = self.request;
+        self.head = true;
+        if !(200..1000).contains(&head.status) {
+            log_with_script(
+                r,
+                LogLevel::Error,
+                &format!(
+                    "WSGI7061: the application answered with status {}, which ends no request; the client gets 500",
+                    head.status
+                ),
+            );
+            self.overridden = Some(INTERNAL_ERROR);
+            return Ok(());
+        }
+        if self.error_override && (400..600).contains(&head.status) {
+            self.overridden = Some(i32::from(head.status));
+            return Ok(());
+        }
+        r.set_status(head.status, head.status_line);
+        for header in head.headers {
+            let (name, value) = header?;
+            if name.eq_ignore_ascii_case(b"Content-Type") {
+                r.set_content_type(value);
+            } else if name.eq_ignore_ascii_case(b"Content-Length") {
+                // The host has checked that it is a number.
+                if let Ok(length) = content_length(value) {
+                    r.set_content_length(length);
+                    // These two have no body, whatever the length says of what a GET would have.
+                    self.length = Some(length).filter(|_| !matches!(head.status, 204 | 304));
+                }
+            } else if HOP_BY_HOP.iter().any(|hop| name.eq_ignore_ascii_case(hop)) {
+                if name.eq_ignore_ascii_case(b"Connection") && value.eq_ignore_ascii_case(b"close") {
+                    r.close_connection();
+                }
+                let name = String::from_utf8_lossy(name);
+                log_with_script(
+                    r,
+                    LogLevel::Debug,
+                    &format!("the header {name} belongs to the connection and is left out"),
+                );
+            } else {
+                r.add_header(name, value, name.eq_ignore_ascii_case(b"WWW-Authenticate"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What of a piece is within the announced length.
+    fn within<'d>(&mut self, data: &'d [u8]) -> &'d [u8] {
+        let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(self.sent));
+        let data = data.get(..usize::try_from(left).unwrap_or(usize::MAX)).unwrap_or(data);
+        self.sent += data.len() as u64;
+        data
+    }
+
+    /// Sends a piece of the body, right now if `flush`.
+    pub fn data(&mut self, data: &[u8], flush: bool) -> Result<(), Gone> {
+        let data = self.within(data);
+        if self.overridden.is_some() || (data.is_empty() && !flush) {
+            return Ok(());
+        }
+        self.passed = true;
+        self.unflushed = if flush { 0 } else { self.unflushed + data.len() as u64 };
+        self.output.data(data, flush)
+    }
+
+    /// Sends what httpd still holds, if a body has begun.
+    pub fn flush(&mut self) -> Result<(), Gone> {
+        if self.unflushed == 0 || self.overridden.is_some() {
+            return Ok(());
+        }
+        self.unflushed = 0;
+        self.output.flush()
+    }
+
+    /// The response is complete, with a last piece.
+    pub fn complete(mut self, data: &[u8]) -> i32 {
+        if let Some(status) = self.overridden {
+            return status;
+        }
+        let data = self.within(data);
+        let has_no_body = self.request.head_only();
+        if !has_no_body && self.length.is_some_and(|length| self.sent < length) {
+            let text = format!(
+                "WSGI7062: the application sent {} of the {} bytes its Content-Length announced; the connection is closed so that the client notices",
+                self.sent,
+                self.length.unwrap_or_default()
+            );
+            log_with_script(self.request, LogLevel::Error, &text);
+            self.passed = true;
+            // What there is goes out; then the end is not a regular one.
+            if self.output.data(data, false).is_ok() {
+                self.output.truncate();
+            }
+            return OK;
+        }
+        // A client that has gone does not matter any more: the application has done its part.
+        self.output.end(data).ok();
+        OK
+    }
+
+    /// The response cannot be completed. Where nothing has gone out, the client gets `status`, else a broken response.
+    pub fn fail(mut self, status: Status) -> i32 {
+        if self.passed {
+            self.output.truncate();
+            return OK;
+        }
+        if self.head {
+            self.request.clear_response();
+        }
+        self.overridden.filter(|overridden| *overridden >= 500).unwrap_or(status)
+    }
+}

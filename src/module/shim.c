@@ -1,0 +1,54 @@
+#include "shim.h"
+
+#include <apr_optional.h>
+#include <http_core.h>
+#include <http_log.h>
+
+/* mod_ssl.h is not needed for this: the function is looked up by its name at run time. */
+APR_DECLARE_OPTIONAL_FN(int, ssl_is_https, (conn_rec *));
+
+int wsgi_shim_global_only(void)
+{
+    return GLOBAL_ONLY;
+}
+
+int wsgi_shim_has_eos(apr_bucket_brigade *brigade)
+{
+    return !APR_BRIGADE_EMPTY(brigade) && APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(brigade));
+}
+
+void wsgi_shim_insert_tail(apr_bucket_brigade *brigade, apr_bucket *bucket)
+{
+    APR_BRIGADE_INSERT_TAIL(brigade, bucket);
+}
+
+void *wsgi_shim_get_config(const ap_conf_vector_t *vector, const module *record)
+{
+    return ap_get_module_config(vector, record);
+}
+
+void wsgi_shim_log_request(const char *file, int line, int index, int level, request_rec *r, const char *text)
+{
+    ap_log_rerror_(file, line, index, level | APLOG_NOERRNO, 0, r, "%s", text);
+}
+
+void wsgi_shim_log_server(const char *file, int line, int index, int level, server_rec *s, const char *text)
+{
+    ap_log_error_(file, line, index, level | APLOG_NOERRNO, 0, s, "%s", text);
+}
+
+int wsgi_shim_request_logs(request_rec *r, int index, int level)
+{
+    return APLOG_R_MODULE_IS_LEVEL(r, index, level);
+}
+
+int wsgi_shim_server_logs(server_rec *s, int index)
+{
+    return ap_get_server_module_loglevel(s, index);
+}
+
+int wsgi_shim_is_https(conn_rec *c)
+{
+    APR_OPTIONAL_FN_TYPE(ssl_is_https) *is_https = APR_RETRIEVE_OPTIONAL_FN(ssl_is_https);
+    return is_https != NULL && is_https(c);
+}

@@ -1,0 +1,31 @@
+/* What bindgen cannot express of httpd and APR: macros over rings, and calls with variable arguments. */
+#ifndef MOD_WSGI_SHIM_H
+#define MOD_WSGI_SHIM_H
+
+#include <httpd.h>
+#include <apr_buckets.h>
+#include <http_config.h>
+
+/* Where a directive is allowed that belongs to the whole server. */
+int wsgi_shim_global_only(void);
+
+/* Does the brigade hold an end-of-stream bucket? It is the last one where it does. */
+int wsgi_shim_has_eos(apr_bucket_brigade *brigade);
+
+void wsgi_shim_insert_tail(apr_bucket_brigade *brigade, apr_bucket *bucket);
+
+/* The per-module configuration at this module's index. */
+void *wsgi_shim_get_config(const ap_conf_vector_t *vector, const module *record);
+
+/* Log one line; the text is never a format. */
+void wsgi_shim_log_request(const char *file, int line, int index, int level, request_rec *r, const char *text);
+void wsgi_shim_log_server(const char *file, int line, int index, int level, server_rec *s, const char *text);
+
+/* Whether a record of that level would be written. */
+int wsgi_shim_request_logs(request_rec *r, int index, int level);
+int wsgi_shim_server_logs(server_rec *s, int index);
+
+/* Is the connection encrypted by mod_ssl, if that is loaded? */
+int wsgi_shim_is_https(conn_rec *c);
+
+#endif

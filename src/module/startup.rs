@@ -1,0 +1,172 @@
+//! What happens between reading the configuration and serving: groups are started, and requests get what they need to
+//! find them.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use mod_wsgi_core::wire::LogLevel;
+
+use crate::apache::command::definitions;
+use crate::apache::pool::Pool;
+use crate::apache::server::{self, Server};
+use crate::apache::{self, log};
+use crate::config::{GroupDefinition, PythonConfig};
+use crate::daemon::Pooled;
+use crate::supervisor::{self, Plan, START_SCRIPT, SocketPlan};
+
+/// The oldest httpd this module runs under, as the minor module magic number: 2.4.38, what the structures we read had in
+/// Debian 10. Older ones of the 2.4 line are refused.
+const OLDEST_MAGIC: i32 = 83;
+
+/// What requests need of the configuration in force.
+#[derive(Debug)]
+pub struct Runtime {
+    groups: Vec<ClientGroup>,
+    /// Embedded mode's settings.
+    pub embedded: crate::embedded::Settings,
+}
+
+impl Runtime {
+    /// The group of that name.
+    #[must_use]
+    pub fn group(&self, name: &[u8]) -> Option<&ClientGroup> {
+        self.groups.iter().find(|group| group.definition.options.name.as_bytes() == name)
+    }
+
+    /// Whether there is any group.
+    #[must_use]
+    pub fn has_groups(&self) -> bool {
+        !self.groups.is_empty()
+    }
+}
+
+/// A daemon process group, as an Apache child sees it.
+#[derive(Debug)]
+pub struct ClientGroup {
+    /// Its directive.
+    pub definition: GroupDefinition,
+    /// Its socket and its processes' state.
+    pub reach: supervisor::Reach,
+    /// Connections that are open and idle.
+    pub pooled: Pooled,
+    /// Who its processes are, for messages.
+    pub user: String,
+}
+
+/// In the parent, when a configuration has been read.
+///
+/// # Errors
+/// A sentence; httpd does not start.
+pub fn post_config(pconf: Pool<'_>, main: Server<'_>) -> Result<Option<Arc<Runtime>>, String> {
+    check_magic()?;
+    server::announce(pconf);
+    if server::is_first_pass() {
+        return Ok(None);
+    }
+    let definitions = definitions(pconf);
+    let config = main.config();
+    let prefix = match &config.socket_prefix {
+        Some(prefix) => prefix.clone(),
+        None => {
+            main.runtime_path(pconf, c"wsgi").ok_or("WSGI7052: there is no DefaultRuntimeDir for daemon sockets")?
+        }
+    };
+    let hosts = hosts_folder();
+    let mut plans = Vec::new();
+    for definition in &definitions.groups {
+        warn_of_options_without_effect(main, definition);
+        let plan = plan(main, definition.clone(), &config.python, &definitions.preload, hosts.as_deref());
+        plans.push((plan, socket_plan(definition, &prefix)));
+    }
+    let users: Vec<_> = plans.iter().map(|(plan, _)| plan.identity.describe()).collect();
+    let reaches = supervisor::configure(main, plans)?;
+    let groups = definitions.groups.iter().zip(reaches).zip(users).map(|((definition, reach), user)| ClientGroup {
+        definition: definition.clone(),
+        reach,
+        pooled: Pooled::default(),
+        user,
+    });
+    let embedded = crate::embedded::Settings::new(&config.python, &definitions.preload, hosts);
+    Ok(Some(Arc::new(Runtime { groups: groups.collect(), embedded })))
+}
+
+fn plan(
+    main: Server<'_>,
+    definition: GroupDefinition,
+    python: &PythonConfig,
+    preload: &[(Vec<u8>, mod_wsgi_core::launch::Preload)],
+    hosts: Option<&Path>,
+) -> Plan {
+    let server = main.chain().find(|server| server.identity() == definition.server).unwrap_or(main);
+    let preload = preload.iter().filter(|(group, _)| group == definition.options.name.as_bytes());
+    let preload = preload.map(|(_, script)| script.clone()).collect();
+    Plan::new(main, server, definition, python, preload, hosts)
+}
+
+/// How a process of the group is to be started now, after it could not be started before: a virtual environment may have
+/// been made meanwhile.
+///
+/// # Errors
+/// Why it cannot be started.
+pub fn retry_recipe(main: Server<'_>, definition: GroupDefinition) -> Result<crate::supervisor::Recipe, String> {
+    let hosts = hosts_folder();
+    plan(main, definition, &main.config().python, &[], hosts.as_deref()).recipe
+}
+
+fn socket_plan(definition: &GroupDefinition, prefix: &[u8]) -> SocketPlan {
+    use std::os::unix::ffi::OsStrExt;
+    let options = &definition.options;
+    let is_root = rustix::process::geteuid().is_root();
+    SocketPlan {
+        prefix: PathBuf::from(std::ffi::OsStr::from_bytes(prefix)),
+        owner: is_root.then(|| definition.socket_user.unwrap_or(server::unix_identity().0)),
+        backlog: options.listen_backlog,
+        send_buffer: options.send_buffer_size,
+        receive_buffer: options.receive_buffer_size,
+    }
+}
+
+fn warn_of_options_without_effect(main: Server<'_>, definition: &GroupDefinition) {
+    let mut names: Vec<_> = definition.options.given.iter().map(String::as_str).collect();
+    names.retain(|name| mod_wsgi_core::daemon_options::WITHOUT_EFFECT.contains(name));
+    if !names.is_empty() {
+        let text = format!(
+            "WSGI7059: daemon process group '{}': {} accepted, but without effect in this release",
+            definition.options.name,
+            if let [name] = names[..] { format!("{name} is") } else { format!("{} are", names.join(", ")) },
+        );
+        log::server(main, LogLevel::Warning, &text);
+    }
+}
+
+fn check_magic() -> Result<(), String> {
+    let ((running, running_minor), (built, built_minor)) = server::magic_numbers();
+    if running != built || running_minor < OLDEST_MAGIC {
+        return Err(format!(
+            "WSGI7060: this mod_wsgi is for httpd with module magic number {built}, from {built}:{OLDEST_MAGIC} on (built with {built}:{built_minor}); the httpd that runs has {running}:{running_minor}. Install the package for this httpd"
+        ));
+    }
+    Ok(())
+}
+
+/// In an Apache child, before it serves.
+pub fn child_init(main: Server<'_>) {
+    supervisor::forget_in_child();
+    if let Some(runtime) = &main.config().runtime {
+        runtime.embedded.child_init(main);
+    }
+}
+
+/// The folder of the hosts: the one this library was loaded from, or `../../mod_wsgi` from there, as packages have it.
+#[must_use]
+pub fn hosts_folder() -> Option<PathBuf> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let find = || {
+        let own = apache::library_path()?;
+        let own = std::fs::canonicalize(&own).unwrap_or(own);
+        let beside = own.parent()?.to_path_buf();
+        let packaged = beside.parent()?.parent()?.join("mod_wsgi");
+        [beside, packaged].into_iter().find(|folder| folder.join(START_SCRIPT).is_file())
+    };
+    FOLDER.get_or_init(find).clone()
+}

@@ -1,0 +1,106 @@
+//! The page that a group's processes, httpd's parent and its children share: the state of each process.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use mod_wsgi_core::launch::board::{FAILED, SIZE, SLOTS};
+
+/// A group's page. It is mapped before httpd forks, so its children have it too; daemons get the file.
+#[derive(Debug)]
+pub struct Board {
+    file: OwnedFd,
+    page: NonNull<AtomicU32>,
+}
+
+// SAFETY: the page is only accessed as atomics.
+unsafe impl Send for Board {}
+// SAFETY: as above.
+unsafe impl Sync for Board {}
+
+impl Board {
+    /// A page with every slot empty.
+    ///
+    /// # Errors
+    /// What the system answered.
+    pub fn new() -> std::io::Result<Self> {
+        let file = rustix::fs::memfd_create("mod_wsgi board", rustix::fs::MemfdFlags::CLOEXEC)?;
+        rustix::fs::ftruncate(&file, SIZE as u64)?;
+        let protection = rustix::mm::ProtFlags::READ | rustix::mm::ProtFlags::WRITE;
+        // SAFETY: a new mapping of a file of just that size, at an address the system chooses.
+        let page = unsafe {
+            rustix::mm::mmap(std::ptr::null_mut(), SIZE, protection, rustix::mm::MapFlags::SHARED, &file, 0)?
+        };
+        let page = NonNull::new(page.cast()).ok_or(std::io::ErrorKind::OutOfMemory)?;
+        Ok(Self { file, page })
+    }
+
+    /// The file behind the page, for a daemon to map.
+    #[must_use]
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    fn slots(&self) -> &[AtomicU32] {
+        // SAFETY: the mapping holds SLOTS aligned u32, lives as long as `self`, and is only accessed as atomics.
+        unsafe { std::slice::from_raw_parts(self.page.as_ptr(), SLOTS) }
+    }
+
+    /// The state of a process.
+    #[must_use]
+    pub fn get(&self, slot: u32) -> u32 {
+        self.slots().get(slot as usize).map_or(FAILED, |slot| slot.load(Ordering::Acquire))
+    }
+
+    /// Sets the state of a process.
+    pub fn set(&self, slot: u32, state: u32) {
+        if let Some(slot) = self.slots().get(slot as usize) {
+            slot.store(state, Ordering::Release);
+        }
+    }
+
+    /// Whether no process runs or starts, and one could not: a request would wait in vain.
+    #[must_use]
+    pub fn is_hopeless(&self) -> bool {
+        let mut failed = false;
+        for slot in self.slots() {
+            match slot.load(Ordering::Acquire) {
+                mod_wsgi_core::launch::board::EMPTY => {}
+                FAILED => failed = true,
+                _ => return false,
+            }
+        }
+        failed
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `new`, with this size, and no reference to it is left.
+        let unmapped = unsafe { rustix::mm::munmap(self.page.as_ptr().cast::<c_void>(), SIZE) };
+        debug_assert!(unmapped.is_ok());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mod_wsgi_core::launch::board::{EMPTY, READY, STARTING};
+
+    #[test]
+    fn a_group_is_hopeless_when_nothing_runs_and_something_failed() {
+        let board = Board::new().unwrap();
+        assert!(!board.is_hopeless());
+        board.set(0, FAILED);
+        assert!(board.is_hopeless());
+        board.set(1, STARTING);
+        assert!(!board.is_hopeless());
+        board.set(1, READY);
+        assert_eq!(board.get(1), READY);
+        board.set(1, EMPTY);
+        assert!(board.is_hopeless());
+    }
+}

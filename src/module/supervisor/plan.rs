@@ -1,0 +1,246 @@
+//! How a group's processes are started: from its directive and the server's to a [`Recipe`] and a [`Launch`].
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mod_wsgi_core::launch::{Launch, Preload};
+
+use super::spawn::{Principal, Recipe};
+use crate::apache::server::{self, Server};
+use crate::config::{GroupDefinition, PythonConfig};
+use crate::identity::{self, Identity, User};
+use crate::python;
+
+/// The start script beside the hosts.
+pub const START_SCRIPT: &str = "mod_wsgi_daemon.py";
+
+/// What of httpd's environment a daemon keeps; nothing else of it, so that no secret of the server's goes along.
+///
+/// Differs from mod_wsgi, whose daemons get it all: see docs/differences.md.
+const KEPT_VARIABLES: [&str; 4] = ["PATH", "LANG", "LANGUAGE", "TZ"];
+const KEPT_PREFIXES: [&str; 2] = ["LC_", "PYTHON"];
+
+/// How the processes of one group are started.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The group's directive.
+    pub definition: GroupDefinition,
+    /// Number of processes.
+    pub processes: u32,
+    /// How to start one, or why not.
+    pub recipe: Result<Recipe, String>,
+    /// What one is told; slot and predecessors are filled in for each.
+    pub launch: Launch,
+    /// Who they are, for messages.
+    pub identity: Identity,
+    /// The program, for messages.
+    pub program: Option<PathBuf>,
+    /// The descriptor of the log of the server the group stands in; 2 is the main one.
+    pub log: i32,
+}
+
+impl Plan {
+    /// The plan of a group.
+    pub fn new(
+        main: Server<'_>,
+        server: Server<'_>,
+        definition: GroupDefinition,
+        python: &PythonConfig,
+        preload: Vec<Preload>,
+        hosts: Option<&Path>,
+    ) -> Self {
+        let is_root = rustix::process::geteuid().is_root();
+        let (apache_uid, apache_gid) = if is_root { server::unix_identity() } else { own_identity() };
+        let user = match &definition.user {
+            Some(user) if is_root => Some(user.clone()),
+            _ => identity::user_by_id(apache_uid),
+        };
+        let uid = user.as_ref().map_or(apache_uid, |user| user.uid);
+        let gid = definition.group.filter(|_| is_root).unwrap_or(apache_gid);
+        let groups = match &definition.supplementary_groups {
+            Some(groups) => std::iter::once(gid).chain(groups.iter().copied()).collect(),
+            None => identity::groups_of(user.as_ref(), gid),
+        };
+        let principal = Principal { uid, gid, groups: groups.clone() };
+
+        let options = &definition.options;
+        let home = options.python_home.as_deref().or(python.home.as_deref());
+        let program = python::program(home);
+        let hosts = hosts
+            .ok_or_else(|| format!("WSGI7058: {START_SCRIPT} is not found beside mod_wsgi.so; reinstall the package"));
+        let recipe = match (&program, hosts) {
+            (Ok(program), Ok(hosts)) => Ok(Recipe {
+                program: c_string(program.as_os_str().as_bytes()),
+                arguments: arguments(program, hosts, python, &options.name),
+                environment: environment(options, python, user.as_ref()),
+                become_user: is_root.then_some(principal),
+                chroot: options.chroot.as_ref().map(|path| c_string(path.as_bytes())),
+                folder: folder(options.home.as_deref(), user.as_ref(), uid != apache_uid),
+                umask: options.umask,
+                priority: options.cpu_priority,
+                limits: limits(options),
+            }),
+            (Err(reason), _) => Err(format!("WSGI7051: {reason}")),
+            (_, Err(reason)) => Err(reason),
+        };
+        let launch = launch(main, &definition, python, preload, apache_uid);
+        Self {
+            processes: options.processes.unwrap_or(1),
+            recipe,
+            launch,
+            identity: Identity { uid, groups },
+            program: program.ok(),
+            log: server.error_log().or_else(|| main.error_log()).unwrap_or(2),
+            definition,
+        }
+    }
+}
+
+fn own_identity() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}
+
+/// A C string of what comes from a configuration, which holds no NUL.
+fn c_string(bytes: &[u8]) -> CString {
+    let bytes: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+    CString::new(bytes).unwrap_or_default()
+}
+
+fn arguments(program: &Path, hosts: &Path, python: &PythonConfig, group: &str) -> Vec<CString> {
+    let mut arguments = vec![program.as_os_str().as_bytes().to_vec()];
+    match python.optimize {
+        Some(1) => arguments.push(b"-O".to_vec()),
+        Some(2) => arguments.push(b"-OO".to_vec()),
+        _ => {}
+    }
+    if python.dont_write_bytecode == Some(true) {
+        arguments.push(b"-B".to_vec());
+    }
+    for filter in &python.warnings {
+        arguments.push([b"-W", filter.as_bytes()].concat());
+    }
+    arguments.push(hosts.join(START_SCRIPT).as_os_str().as_bytes().to_vec());
+    arguments.push(format!("wsgi:{group}").into_bytes());
+    arguments.iter().map(|argument| c_string(argument)).collect()
+}
+
+fn environment(
+    options: &mod_wsgi_core::daemon_options::DaemonOptions,
+    python: &PythonConfig,
+    user: Option<&User>,
+) -> Vec<CString> {
+    let kept = std::env::vars_os().filter(|(name, _)| {
+        let name = name.to_string_lossy();
+        KEPT_VARIABLES.contains(&&*name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    });
+    let mut variables: Vec<(Vec<u8>, Vec<u8>)> =
+        kept.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect();
+    let mut set = |name: &str, value: &[u8]| {
+        variables.retain(|(other, _)| other != name.as_bytes());
+        variables.push((name.as_bytes().to_vec(), value.to_vec()));
+    };
+    if let Some(user) = user {
+        for name in ["USER", "USERNAME", "LOGNAME"] {
+            set(name, user.name.as_bytes());
+        }
+        set("HOME", user.home.as_os_str().as_bytes());
+    }
+    if let Some(lang) = &options.lang {
+        set("LANG", lang.as_bytes());
+    }
+    if let Some(locale) = &options.locale {
+        set("LC_ALL", locale.as_bytes());
+    }
+    match python.hash_seed {
+        Some(Some(seed)) => set("PYTHONHASHSEED", seed.to_string().as_bytes()),
+        Some(None) => set("PYTHONHASHSEED", b"random"),
+        None => {}
+    }
+    // A Python home belongs to one Python; ours is the program's own.
+    variables.retain(|(name, _)| name != b"PYTHONHOME" && name != b"PYTHONEXECUTABLE");
+    variables.into_iter().map(|(name, value)| c_string(&[&name[..], b"=", &value].concat())).collect()
+}
+
+/// `home`, else the user's home folder where that user is not Apache's.
+fn folder(home: Option<&str>, user: Option<&User>, is_other_user: bool) -> Option<CString> {
+    match (home, user) {
+        (Some(home), _) => Some(c_string(home.as_bytes())),
+        (None, Some(user)) if is_other_user => Some(c_string(user.home.as_os_str().as_bytes())),
+        _ => None,
+    }
+}
+
+fn limits(options: &mod_wsgi_core::daemon_options::DaemonOptions) -> Vec<(u32, u64, u64)> {
+    let mut limits = Vec::new();
+    let seconds = options.cpu_time_limit.as_secs();
+    if seconds > 0 {
+        limits.push((libc::RLIMIT_CPU as u32, seconds, seconds + 1 + options.shutdown_timeout.as_secs()));
+    }
+    if options.memory_limit > 0 {
+        limits.push((libc::RLIMIT_DATA as u32, options.memory_limit, options.memory_limit));
+    }
+    if options.virtual_memory_limit > 0 {
+        limits.push((libc::RLIMIT_AS as u32, options.virtual_memory_limit, options.virtual_memory_limit));
+    }
+    limits
+}
+
+fn launch(
+    main: Server<'_>,
+    definition: &GroupDefinition,
+    python: &PythonConfig,
+    preload: Vec<Preload>,
+    apache_uid: u32,
+) -> Launch {
+    let options = &definition.options;
+    let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let socket_timeout = milliseconds(options.socket_timeout);
+    Launch {
+        process_group: options.name.clone().into_bytes(),
+        processes: options.processes.unwrap_or(1),
+        threads: options.threads,
+        multiprocess: options.processes.is_some(),
+        apache_version: server::compiled_version(),
+        peers: vec![apache_uid],
+        home: options.home.clone().map(String::into_bytes),
+        python_path: split_path(options.python_path.as_deref()),
+        python_eggs: options.python_eggs.clone().map(String::into_bytes),
+        switch_interval: options
+            .switch_interval
+            .map(|interval| u64::try_from(interval.as_micros()).unwrap_or(u64::MAX)),
+        display_name: options.title().map(String::into_bytes),
+        stack_size: options.stack_size,
+        locale: options.locale.clone().map(String::into_bytes),
+        socket_timeout: if socket_timeout == 0 { main.timeout() } else { socket_timeout },
+        queue_timeout: milliseconds(options.queue_timeout),
+        maximum_requests: options.maximum_requests,
+        graceful_timeout: milliseconds(options.graceful_timeout),
+        shutdown_timeout: milliseconds(options.shutdown_timeout),
+        log_level: crate::apache::log::level_of(main),
+        preload,
+        ..shared(python)
+    }
+}
+
+/// What is the same for every process of this server, embedded mode included.
+#[must_use]
+pub fn shared(python: &PythonConfig) -> Launch {
+    Launch {
+        case_sensitive: python.is_case_sensitive(),
+        destroy_interpreters: python.destroy_interpreters.unwrap_or(true),
+        restrict_stdin: python.restrict_stdin.unwrap_or(false),
+        restrict_stdout: python.restrict_stdout.unwrap_or(false),
+        restrict_signal: python.restrict_signal.unwrap_or(true),
+        switch_interval: python.switch_interval,
+        ..Launch::default()
+    }
+}
+
+/// Folders joined by colons, each one by itself.
+#[must_use]
+pub fn split_path(joined: Option<&str>) -> Vec<Vec<u8>> {
+    let folders = joined.unwrap_or_default().split(':').filter(|folder| !folder.is_empty());
+    folders.map(|folder| folder.as_bytes().to_vec()).collect()
+}
