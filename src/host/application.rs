@@ -1,0 +1,23 @@
+//! Runs WSGI applications, in the way both modes share: from the head of a request to the last byte of its response.
+//!
+//! What carries a request is behind [`exchange::Exchange`]; interpreters, scripts and the objects an application sees are
+//! here. Source: PEP 3333.
+
+pub mod exchange;
+pub mod interpreters;
+
+mod adapter;
+mod environ;
+mod failure;
+mod file_wrapper;
+mod input;
+mod output;
+mod request;
+mod response;
+mod run;
+mod script;
+mod set_up;
+mod state;
+
+pub use run::{Outcome, run};
+pub use script::preload;

@@ -1,0 +1,36 @@
+//! What a request needs from whatever carries it: the socket of a daemon, or Apache itself.
+
+use mod_wsgi_core::wire::LogLevel;
+use std::any::Any;
+
+/// The client is gone, or the way to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone;
+
+/// Carries one request. Everything but [`Exchange::head`] and [`Exchange::queue`] may block and is called detached from
+/// Python. Calls never overlap, but may come from several threads one after the other.
+pub trait Exchange: Send {
+    /// Appends the next piece of the request body, `most` bytes or fewer; answers whether it was the last.
+    ///
+    /// # Errors
+    /// Why the body cannot be read any further.
+    fn read(&mut self, most: usize, into: &mut Vec<u8>) -> Result<bool, String>;
+
+    /// Queues status and headers, the payload of a head frame.
+    fn head(&mut self, payload: &[u8]);
+
+    /// Queues a piece of the response body; it is copied.
+    fn queue(&mut self, piece: &[u8]);
+
+    /// Sends what is queued, and then `piece`, on its way to the client.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    fn send(&mut self, piece: &[u8]) -> Result<(), Gone>;
+
+    /// Writes a line to the log of the request's virtual host.
+    fn log(&mut self, level: LogLevel, line: &[u8]);
+
+    /// Itself, for whoever lent it.
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}

@@ -1,0 +1,159 @@
+//! The interpreters of this process: one for each application group, made on first use and kept.
+
+use super::script::Scripts;
+use super::set_up;
+use super::state::State;
+use crate::log;
+use crate::python::{self, Python, run_exit_functions};
+use mod_wsgi_core::launch::Launch;
+use mod_wsgi_core::wire::LogLevel;
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// An interpreter for an application group.
+pub struct Interpreter {
+    /// The application group; empty is the main interpreter.
+    pub name: Vec<u8>,
+    /// The scripts loaded into it.
+    pub scripts: Scripts,
+    /// What this process was told.
+    pub launch: &'static Launch,
+    python: OnceLock<&'static python::Interpreter>,
+    state: OnceLock<&'static State>,
+}
+
+impl Interpreter {
+    fn leak(name: &[u8], launch: &'static Launch) -> &'static Self {
+        Box::leak(Box::new(Self {
+            name: name.to_vec(),
+            scripts: Scripts::default(),
+            launch,
+            python: OnceLock::new(),
+            state: OnceLock::new(),
+        }))
+    }
+
+    /// Runs `work` attached to this interpreter.
+    pub fn attach<R>(&'static self, work: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
+        self.python.wait_or_panic().attach(work)
+    }
+
+    /// The state of its module.
+    pub fn state(&self) -> &'static State {
+        self.state.wait_or_panic()
+    }
+
+    /// How log lines call it.
+    pub fn description(&self) -> String {
+        let (group, process) = (String::from_utf8_lossy(&self.name), String::from_utf8_lossy(&self.launch.process_group));
+        let interpreter =
+            if group.is_empty() { "the main interpreter".to_owned() } else { format!("application group '{group}'") };
+        if process.is_empty() {
+            format!("{interpreter}, embedded mode")
+        } else {
+            format!("{interpreter} of daemon '{process}'")
+        }
+    }
+}
+
+/// The value of a cell that is set before anybody can see its owner.
+trait Set<T> {
+    fn wait_or_panic(&self) -> &T;
+}
+
+impl<T> Set<T> for OnceLock<T> {
+    #[allow(clippy::expect_used, reason = "an interpreter gets into the table only after both cells are set")]
+    fn wait_or_panic(&self) -> &T {
+        self.get().expect("an interpreter that is set up")
+    }
+}
+
+/// All interpreters of the process.
+pub struct Interpreters {
+    launch: &'static Launch,
+    main: &'static Interpreter,
+    main_python: &'static python::Interpreter,
+    /// The sub-interpreters.
+    table: Mutex<HashMap<Vec<u8>, &'static Interpreter>>,
+    /// Held while one is made.
+    making: Mutex<()>,
+}
+
+impl Interpreters {
+    /// Sets up the main interpreter. Called detached.
+    ///
+    /// # Errors
+    /// Why that failed.
+    pub fn start(launch: Launch, main_python: &'static python::Interpreter) -> Result<&'static Self, String> {
+        let launch: &'static Launch = Box::leak(Box::new(launch));
+        let main = Interpreter::leak(b"", launch);
+        // Set once, just here.
+        drop(main.python.set(main_python));
+        let state = main_python.attach(|py| set_up::set_up(py, launch, b"").map_err(|raised| raised.text()))?;
+        drop(main.state.set(state));
+        Ok(Box::leak(Box::new(Self { launch, main, main_python, table: Mutex::default(), making: Mutex::default() })))
+    }
+
+    /// What this process was told.
+    pub fn launch(&self) -> &'static Launch {
+        self.launch
+    }
+
+    fn known(&self, name: &[u8]) -> Option<&'static Interpreter> {
+        if name.is_empty() {
+            return Some(self.main);
+        }
+        self.table.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+    }
+
+    /// The interpreter of an application group, made now if there is none. Called detached.
+    ///
+    /// # Errors
+    /// Why it cannot be made; it is tried again the next time.
+    pub fn get(&'static self, name: &[u8]) -> Result<&'static Interpreter, String> {
+        if let Some(known) = self.known(name) {
+            return Ok(known);
+        }
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = self.known(name) {
+            return Ok(known);
+        }
+        let made = Interpreter::leak(name, self.launch);
+        let (python, state) = self
+            .main_python
+            .new_sub(|py| set_up::set_up(py, self.launch, name).map_err(|raised| raised.text()))?;
+        // Set once, just here.
+        drop(made.python.set(python));
+        drop(made.state.set(state?));
+        self.table.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_vec(), made);
+        Ok(made)
+    }
+
+    /// Ends the sub-interpreters. Called detached, when no request runs and none will. Answers whether the main
+    /// interpreter can be finalized; otherwise its exit functions are all that can still be run.
+    pub fn end_subs(&'static self) -> bool {
+        let subs: Vec<_> =
+            self.table.lock().unwrap_or_else(PoisonError::into_inner).drain().map(|(_, interpreter)| interpreter).collect();
+        let mut all = true;
+        for interpreter in subs {
+            if !interpreter.python.wait_or_panic().end() {
+                log::write(LogLevel::Info, "WSGI7010: threads of the application still run in a sub-interpreter, it is left");
+                all = false;
+            }
+        }
+        all
+    }
+
+    /// Runs the exit functions of every interpreter without ending any: for when threads still run in them.
+    pub fn run_exit_functions(&'static self) {
+        let subs: Vec<_> = self.table.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect();
+        for interpreter in subs.into_iter().chain([self.main]) {
+            interpreter.attach(|py| run_exit_functions(py));
+        }
+    }
+
+    /// The main interpreter of CPython.
+    pub fn main_python(&self) -> &'static python::Interpreter {
+        self.main_python
+    }
+}

@@ -1,0 +1,227 @@
+//! One request, shared by the objects its application holds. After its end they find nothing here any more.
+
+use super::exchange::{Exchange, Gone};
+use super::interpreters::Interpreter;
+use super::response::Response;
+use crate::log;
+use crate::python::{Exception, PyResult, Python};
+use crate::sys::fork;
+use mod_wsgi_core::wire::LogLevel;
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where a request stands; behind the lock of [`Request`].
+pub struct Inner {
+    /// `None` once the request is over.
+    pub exchange: Option<Box<dyn Exchange>>,
+    /// What was read of the body and not yet taken by the application.
+    pub body: Vec<u8>,
+    /// How much at the front of `body` is taken.
+    pub taken: usize,
+    /// Whether the body was read to its end.
+    pub body_ended: bool,
+    /// Why the body cannot be read any further.
+    pub body_failed: Option<String>,
+    /// What the application has said so far.
+    pub response: Response,
+    /// A line written to the log without its newline so far.
+    pub partial: Vec<u8>,
+}
+
+/// One request.
+pub struct Request {
+    /// The interpreter it runs in.
+    pub interpreter: &'static Interpreter,
+    /// Path of the script, for log lines.
+    pub script: Vec<u8>,
+    inner: Mutex<Inner>,
+}
+
+thread_local! {
+    /// The request this thread runs, for `sys.stdout` and `sys.stderr`.
+    static CURRENT: RefCell<Option<Arc<Request>>> = const { RefCell::new(None) };
+}
+
+/// The request this thread runs.
+pub fn current() -> Option<Arc<Request>> {
+    // A thread that ends has no request.
+    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+}
+
+/// Says which request this thread runs.
+pub fn set_current(request: Option<Arc<Request>>) {
+    drop(CURRENT.replace(request));
+}
+
+impl Request {
+    /// Begins a request.
+    pub fn begin(interpreter: &'static Interpreter, script: Vec<u8>, exchange: Box<dyn Exchange>) -> Arc<Self> {
+        let inner = Inner {
+            exchange: Some(exchange),
+            body: Vec::new(),
+            taken: 0,
+            body_ended: false,
+            body_failed: None,
+            response: Response::default(),
+            partial: Vec::new(),
+        };
+        Arc::new(Self { interpreter, script, inner: Mutex::new(inner) })
+    }
+
+    /// Runs `work` on the state, with the lock held: it must not run Python code, make or drop objects that the garbage
+    /// collector tracks.
+    pub fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Inner) -> R) -> R {
+        work(&mut py.lock(&self.inner))
+    }
+
+    /// As [`Request::with`], for work that blocks and needs no Python at all.
+    pub fn with_detached<R: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut Inner) -> R + Send) -> R {
+        py.detach(|| work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Ends the request: what is left of a log line is written, and the exchange goes back to who lent it. Called
+    /// detached.
+    pub fn end(&self) -> Option<Box<dyn Exchange>> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if !inner.partial.is_empty() {
+            let line = std::mem::take(&mut inner.partial);
+            self.write_line(&mut inner, LogLevel::Error, &line);
+        }
+        inner.body = Vec::new();
+        inner.exchange.take()
+    }
+
+    /// Writes a line with the request's bracket in front. Called detached.
+    fn write_line(&self, inner: &mut Inner, level: LogLevel, text: &[u8]) {
+        let line = [b"[script ", &self.script[..], b"] ", text].concat();
+        self.write_bare(inner, level, &line);
+    }
+
+    fn write_bare(&self, inner: &mut Inner, level: LogLevel, line: &[u8]) {
+        match &mut inner.exchange {
+            Some(exchange) if !fork::is_child() => exchange.log(level, line),
+            _ => log::write_bytes(level, line),
+        }
+    }
+
+    /// Writes a line of our own to the request's log.
+    pub fn log(&self, py: Python<'_>, level: LogLevel, text: &str) {
+        self.with_detached(py, |inner| self.write_line(inner, level, text.as_bytes()));
+    }
+
+    /// Writes lines as they are, each a record.
+    pub fn log_lines(&self, py: Python<'_>, level: LogLevel, lines: &[Vec<u8>]) {
+        self.with_detached(py, |inner| lines.iter().for_each(|line| self.write_bare(inner, level, line)));
+    }
+
+    /// Takes what the application writes to a stream: whole lines are logged, the rest waits for its end.
+    pub fn write_stream(&self, py: Python<'_>, text: &[u8]) {
+        self.with_detached(py, |inner| {
+            let mut partial = std::mem::take(&mut inner.partial);
+            cut_lines(&mut partial, text, |line| self.write_line(inner, LogLevel::Error, line));
+            inner.partial = partial;
+        });
+    }
+
+    /// Logs what waits for the end of its line.
+    pub fn flush_stream(&self, py: Python<'_>) {
+        if self.with(py, |inner| inner.partial.is_empty()) {
+            return;
+        }
+        self.with_detached(py, |inner| {
+            let line = std::mem::take(&mut inner.partial);
+            self.write_line(inner, LogLevel::Error, &line);
+        });
+    }
+
+    /// Whether the request is over.
+    pub fn is_over(&self, py: Python<'_>) -> bool {
+        self.with(py, |inner| inner.exchange.is_none())
+    }
+
+    /// Fails once the request is over.
+    ///
+    /// # Errors
+    /// `RuntimeError`.
+    pub fn expect_running<'py>(&self, py: Python<'py>) -> PyResult<'py, ()> {
+        if self.is_over(py) { py.raise(Exception::Runtime, "the request this object belongs to is over") } else { Ok(()) }
+    }
+
+    /// Sends status and headers if they have not been sent, and a piece of the body. `send` is whether it has to be on
+    /// its way when this returns; a large piece always is.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn send_piece(&self, py: Python<'_>, piece: &[u8], send: bool) -> Result<(), Failure> {
+        let waits = self.with(py, |inner| {
+            let Some(exchange) = &mut inner.exchange else { return Err(Failure::Over) };
+            let piece = inner.response.commit_and_clip(&mut **exchange, piece)?;
+            if send || piece.len() > LARGE {
+                return Ok(Some(piece));
+            }
+            if !piece.is_empty() {
+                exchange.queue(piece);
+            }
+            Ok(None)
+        })?;
+        let Some(piece) = waits else { return Ok(()) };
+        self.with_detached(py, |inner| match &mut inner.exchange {
+            Some(exchange) => exchange.send(piece).map_err(|Gone| Failure::Gone),
+            None => Err(Failure::Over),
+        })
+    }
+}
+
+/// The largest piece that is copied to go out together with what comes after it, in bytes: about where a copy costs as
+/// much as another system call.
+const LARGE: usize = 16 * 1024;
+
+/// Why something could not be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The request is over.
+    Over,
+    /// `start_response` was not called.
+    NotStarted,
+    /// The client is gone.
+    Gone,
+}
+
+impl Failure {
+    /// The exception for it.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn raise<'py, T>(self, py: Python<'py>) -> PyResult<'py, T> {
+        match self {
+            Self::Over => py.raise(Exception::Runtime, "the request this object belongs to is over"),
+            Self::NotStarted => py.raise(Exception::Runtime, "data before start_response() was called"),
+            Self::Gone => py.raise(Exception::Os, "the client is gone, the data cannot be sent"),
+        }
+    }
+}
+
+/// The longest line that is kept to be continued, in bytes: httpd cuts records at about this length.
+const LONGEST_LINE: usize = 8 * 1024;
+
+/// Hands whole lines to `line` and keeps the rest in `partial`.
+pub fn cut_lines(partial: &mut Vec<u8>, text: &[u8], mut line: impl FnMut(&[u8])) {
+    let mut rest = text;
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let (whole, after) = rest.split_at(end);
+        if partial.is_empty() {
+            line(whole);
+        } else {
+            partial.extend_from_slice(whole);
+            line(partial);
+            partial.clear();
+        }
+        rest = after.get(1..).unwrap_or_default();
+    }
+    partial.extend_from_slice(rest);
+    while partial.len() >= LONGEST_LINE {
+        let after = partial.split_off(LONGEST_LINE);
+        line(partial);
+        *partial = after;
+    }
+}

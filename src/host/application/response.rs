@@ -1,0 +1,39 @@
+//! What an application has said about its response, and how much of it.
+//!
+//! Source: PEP 3333, "The start_response() Callable", "Handling the Content-Length Header".
+
+use super::exchange::Exchange;
+use super::request::Failure;
+
+/// Status, headers and progress of a response.
+#[derive(Debug, Default)]
+pub struct Response {
+    /// The payload of a head frame; empty before `start_response`.
+    pub head: Vec<u8>,
+    /// `Content-Length` of the application.
+    pub content_length: Option<u64>,
+    /// Whether the head has been handed on.
+    pub committed: bool,
+    /// Length of the body so far, in bytes.
+    sent: u64,
+}
+
+impl Response {
+    /// Hands the head on if that has not happened, and answers the part of `piece` that `Content-Length` has room for.
+    ///
+    /// # Errors
+    /// [`Failure::NotStarted`].
+    pub fn commit_and_clip<'a>(&mut self, exchange: &mut dyn Exchange, piece: &'a [u8]) -> Result<&'a [u8], Failure> {
+        if !self.committed {
+            if self.head.is_empty() {
+                return Err(Failure::NotStarted);
+            }
+            exchange.head(&self.head);
+            self.committed = true;
+        }
+        let room = self.content_length.map_or(u64::MAX, |length| length.saturating_sub(self.sent));
+        let kept = piece.get(..usize::try_from(room).unwrap_or(usize::MAX)).unwrap_or(piece);
+        self.sent += kept.len() as u64;
+        Ok(kept)
+    }
+}

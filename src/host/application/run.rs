@@ -1,0 +1,210 @@
+//! Runs one request: finds the application, calls it, passes its response on.
+//!
+//! Source: PEP 3333, "The Server/Gateway Side".
+
+use super::environ::{self, Arrival};
+use super::exchange::Exchange;
+use super::failure::{self, Phase};
+use super::interpreters::{Interpreter, Interpreters};
+use super::request::{self, Failure, Request};
+use super::script::{self, Missing, Wanted};
+use crate::python::{Exception, Object, PyResult, Python, Raised, caught};
+use crate::sys::{descriptors, fork};
+use mod_wsgi_core::wire::{LogLevel, RELOADING, RequestHead};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of the response is queued or sent.
+    Complete,
+    /// The response was begun and cannot be completed.
+    Truncated,
+    /// The client is gone.
+    Gone,
+    /// Nothing was sent or queued, and the client gets this status.
+    Failed(u16),
+    /// Nothing was run: the script has changed, and this process has to be replaced.
+    Changed,
+}
+
+/// The number of this thread among those that run requests, from 1.
+fn thread_number() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    thread_local! {
+        static NUMBER: u32 = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    }
+    NUMBER.with(|number| *number)
+}
+
+/// Runs a request on this thread, which is detached. `daemon_start` is when a daemon got it, in microseconds since the
+/// epoch. The exchange is given back, unless a fault of ours has lost it.
+pub fn run(
+    interpreters: &'static Interpreters,
+    exchange: Box<dyn Exchange>,
+    head: &RequestHead<'_>,
+    daemon_start: u64,
+) -> (Outcome, Option<Box<dyn Exchange>>) {
+    let mut exchange = exchange;
+    if let Err(error) = environ::check(head) {
+        exchange.log(LogLevel::Crit, format!("WSGI7008: the environ of a request cannot be read: {error}").as_bytes());
+        return (Outcome::Failed(500), Some(exchange));
+    }
+    let interpreter = match interpreters.get(head.application_group) {
+        Ok(interpreter) => interpreter,
+        Err(why) => {
+            let group = String::from_utf8_lossy(head.application_group);
+            let text = format!("WSGI0087: the interpreter for application group '{group}' cannot be made: {why}");
+            exchange.log(LogLevel::Error, text.as_bytes());
+            return (Outcome::Failed(500), Some(exchange));
+        }
+    };
+    let changed = (head.settings & RELOADING != 0).then(|| script::changed(head.script));
+    let request = Request::begin(interpreter, head.script.to_vec(), exchange);
+    let outcome = caught("a request", || {
+        request::set_current(Some(Arc::clone(&request)));
+        interpreter.attach(|py| in_python(py, interpreter, &request, head, changed, daemon_start))
+    });
+    request::set_current(None);
+    if fork::is_child() {
+        // The application forked, and its child came back here: the request and its connection are the parent's.
+        descriptors::exit_now(1);
+    }
+    let outcome = outcome.unwrap_or_else(|| request.after_panic());
+    (outcome, request.end())
+}
+
+impl Request {
+    fn after_panic(&self) -> Outcome {
+        match self.interpreter.attach(|py| self.with(py, |inner| inner.response.committed)) {
+            true => Outcome::Truncated,
+            false => Outcome::Failed(500),
+        }
+    }
+}
+
+fn in_python(
+    py: Python<'_>,
+    interpreter: &'static Interpreter,
+    request: &Arc<Request>,
+    head: &RequestHead<'_>,
+    changed: Option<Option<i64>>,
+    daemon_start: u64,
+) -> Outcome {
+    let wanted = Wanted { path: head.script, changed, resource: head.script, request: Some(request) };
+    let module = match script::find(py, interpreter, wanted) {
+        Ok(module) => module,
+        Err(Missing::Failed) => return Outcome::Failed(500),
+        Err(Missing::Changed) => return Outcome::Changed,
+    };
+    let state = interpreter.state();
+    let callable = if head.callable == b"application" {
+        module.attribute(&state.names.application.get(py))
+    } else {
+        py.latin1(head.callable).and_then(|name| module.attribute(&name))
+    };
+    let Ok(callable) = callable else {
+        let (name, path) = (String::from_utf8_lossy(head.callable), String::from_utf8_lossy(head.script));
+        let text = format!("WSGI0089: the script {path} has no '{name}', the callable object it is to be called by");
+        request.log(py, LogLevel::Error, &text);
+        return Outcome::Failed(if interpreter.launch.process_group.is_empty() { 404 } else { 500 });
+    };
+    let arrival = Arrival { daemon_start, thread: thread_number() };
+    let served = serve(py, request, &callable, head, arrival);
+    let committed = request.with(py, |inner| inner.response.committed);
+    match served {
+        Ok(()) => Outcome::Complete,
+        Err(Stop::Gone) => Outcome::Gone,
+        Err(Stop::Raised(raised)) => {
+            failure::log_exception(py, interpreter, Some(request), &request.script, Phase::Running, &raised);
+            if committed { Outcome::Truncated } else { Outcome::Failed(500) }
+        }
+    }
+}
+
+/// Why a response is not complete.
+enum Stop<'py> {
+    /// The client does not want the rest.
+    Gone,
+    /// An exception.
+    Raised(Raised<'py>),
+}
+
+impl<'py> From<Raised<'py>> for Stop<'py> {
+    fn from(raised: Raised<'py>) -> Self {
+        Self::Raised(raised)
+    }
+}
+
+fn serve<'py>(
+    py: Python<'py>,
+    request: &Arc<Request>,
+    callable: &Object<'py>,
+    head: &RequestHead<'_>,
+    arrival: Arrival,
+) -> Result<(), Stop<'py>> {
+    let state = request.interpreter.state();
+    let environ = environ::build(py, state, request, head, arrival)?;
+    let adapter = state.types.adapter_object(py, request)?;
+    let start_response = adapter.attribute(&state.names.start_response.get(py))?;
+    let result = callable.call([&environ, &start_response])?;
+    let sent = send(py, request, &result);
+    let closed = close(py, request, &result);
+    sent?;
+    closed
+}
+
+/// Sends the items of a result.
+fn send<'py>(py: Python<'py>, request: &Request, result: &Object<'py>) -> Result<(), Stop<'py>> {
+    if result.is_plain_list() || result.is_plain_tuple() {
+        // Nothing more can happen between the items, so they go out together.
+        let mut at = 0;
+        while let Some(item) = result.item(at)? {
+            at += 1;
+            send_item(py, request, &item, false)?;
+        }
+    } else {
+        let items = result.iterator()?;
+        while let Some(item) = items.next()? {
+            send_item(py, request, &item, true)?;
+        }
+    }
+    stop_at(py, request.send_piece(py, b"", false))
+}
+
+fn send_item<'py>(py: Python<'py>, request: &Request, item: &Object<'py>, now: bool) -> Result<(), Stop<'py>> {
+    let data = item.expect_bytes("the items of a response must be bytes")?;
+    if data.is_empty() {
+        return Ok(());
+    }
+    stop_at(py, request.send_piece(py, data, now))
+}
+
+fn stop_at<'py>(py: Python<'py>, sent: Result<(), Failure>) -> Result<(), Stop<'py>> {
+    match sent {
+        Ok(()) => Ok(()),
+        Err(Failure::Gone) => Err(Stop::Gone),
+        Err(failure) => failure.raise(py).map_err(Stop::Raised),
+    }
+}
+
+/// Calls `close()` of a result, if it has one. Its failure is logged, and changes nothing about the response.
+fn close<'py>(py: Python<'py>, request: &Request, result: &Object<'py>) -> Result<(), Stop<'py>> {
+    if result.is_plain_list() || result.is_plain_tuple() {
+        return Ok(());
+    }
+    let state = request.interpreter.state();
+    let failed: PyResult<'py, ()> = match result.attribute(&state.names.close.get(py)) {
+        Ok(close) => close.call([]).map(drop),
+        Err(raised) if raised.is(Exception::Attribute) => Ok(()),
+        Err(raised) => {
+            request.log(py, LogLevel::Error, "WSGI0194: looking up close() of the response failed");
+            Err(raised)
+        }
+    };
+    if let Err(raised) = failed {
+        failure::log_exception(py, request.interpreter, Some(request), &request.script, Phase::Running, &raised);
+    }
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! WSGI script files: found, loaded, loaded again after a change.
+
+use super::failure::{self, Phase};
+use super::interpreters::{Interpreter, Interpreters};
+use super::request::Request;
+use crate::log;
+use crate::python::{Object, PyResult, Python, Stored};
+use mod_wsgi_core::wire::LogLevel;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Mutex;
+
+/// The scripts of an interpreter.
+#[derive(Default)]
+pub struct Scripts {
+    /// Held while one is loaded.
+    loading: Mutex<()>,
+    /// Names of the modules that were loaded to their end, by the path of the script.
+    loaded: Mutex<HashMap<Vec<u8>, Stored>>,
+}
+
+/// Why there is no module to run; it has been logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// It could not be loaded.
+    Failed,
+    /// It has changed, and this process has to be replaced.
+    Changed,
+}
+
+/// When a file was last changed, in microseconds since the epoch; `None` where it cannot be looked at. Called detached.
+pub fn changed(path: &[u8]) -> Option<i64> {
+    std::fs::metadata(OsStr::from_bytes(path)).ok().map(|metadata| modified(&metadata))
+}
+
+fn modified(metadata: &Metadata) -> i64 {
+    metadata.mtime() * 1_000_000 + metadata.mtime_nsec() / 1000
+}
+
+fn module_name(path: &[u8], case_sensitive: bool) -> String {
+    let digest = if case_sensitive { md5::compute(path) } else { md5::compute(path.to_ascii_lowercase()) };
+    format!("_mod_wsgi_{digest:x}")
+}
+
+/// What a request asks of its script.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Path of the script.
+    pub path: &'a [u8],
+    /// Whether it is looked at for changes, and then when it was last changed.
+    pub changed: Option<Option<i64>>,
+    /// Path of the file the request is for, the argument of `reload_required`.
+    pub resource: &'a [u8],
+    /// Whose log is written; `None` before any request.
+    pub request: Option<&'a Request>,
+}
+
+impl Wanted<'_> {
+    fn log(&self, py: Python<'_>, level: LogLevel, text: &str) {
+        match self.request {
+            Some(request) => request.log(py, level, text),
+            None => py.detach(|| log::write(level, text)),
+        }
+    }
+}
+
+/// The module of a script, loaded now if it has to be.
+///
+/// # Errors
+/// [`Missing`].
+pub fn find<'py>(py: Python<'py>, interpreter: &Interpreter, wanted: Wanted<'_>) -> Result<Object<'py>, Missing> {
+    if let Some(module) = loaded(py, interpreter, wanted.path) {
+        if !must_reload(py, interpreter, &module, wanted) {
+            return Ok(module);
+        }
+    }
+    // Whoever waits here waits detached. No Python object is made by taking the lock, and running Python with it held is
+    // what it is for: a script that is being loaded and asks for itself again would be an endless loop anyway.
+    let _loading = py.lock(&interpreter.scripts.loading);
+    if let Some(module) = loaded(py, interpreter, wanted.path) {
+        if !must_reload(py, interpreter, &module, wanted) {
+            return Ok(module);
+        }
+        if !interpreter.launch.process_group.is_empty() {
+            return Err(Missing::Changed);
+        }
+        wanted.log(py, LogLevel::Info, "WSGI7012: the script has changed, reloading it");
+        forget(py, interpreter, wanted.path);
+    }
+    load(py, interpreter, wanted).map_err(|()| Missing::Failed)
+}
+
+fn loaded<'py>(py: Python<'py>, interpreter: &Interpreter, path: &[u8]) -> Option<Object<'py>> {
+    let name = py.lock(&interpreter.scripts.loaded).get(path).map(|name| name.get(py).clone())?;
+    py.modules().entry(&name)
+}
+
+fn forget(py: Python<'_>, interpreter: &Interpreter, path: &[u8]) {
+    let name = py.lock(&interpreter.scripts.loaded).remove(path);
+    if let Some(name) = name {
+        py.modules().remove_entry(&name.get(py));
+        name.clear(py);
+    }
+}
+
+fn must_reload<'py>(py: Python<'py>, interpreter: &Interpreter, module: &Object<'py>, wanted: Wanted<'_>) -> bool {
+    let Some(changed) = wanted.changed else { return false };
+    let state = interpreter.state();
+    let recorded = module.attribute(&state.names.mtime.get(py)).and_then(|recorded| recorded.to_int()).ok();
+    if changed.is_none() || recorded != changed {
+        return true;
+    }
+    let Ok(asked) = module.attribute(&state.names.reload_required.get(py)) else { return false };
+    match py.file_name(wanted.resource).and_then(|resource| asked.call([&resource])) {
+        Ok(answer) => answer.is_true(),
+        Err(raised) => {
+            failure::log_exception(py, interpreter, wanted.request, wanted.path, Phase::Running, &raised);
+            false
+        }
+    }
+}
+
+fn load<'py>(py: Python<'py>, interpreter: &Interpreter, wanted: Wanted<'_>) -> Result<Object<'py>, ()> {
+    let path = Path::new(OsStr::from_bytes(wanted.path));
+    let read = py.detach(|| {
+        let changed = modified(&std::fs::metadata(path)?);
+        std::fs::read(path).map(|source| (source, changed))
+    });
+    let (source, changed) = read.map_err(|error| {
+        let number = if wanted.request.is_some() { "WSGI0105" } else { "WSGI0106" };
+        let text = py.detach(|| explain(path, &error));
+        wanted.log(py, LogLevel::Error, &format!("{number}: {text}"));
+    })?;
+    let run = || -> PyResult<'py, (Object<'py>, Object<'py>)> {
+        let (file, name) = (py.file_name(wanted.path)?, module_name(wanted.path, interpreter.launch.case_sensitive));
+        let name = py.interned(&name)?;
+        let code = py.compile(&source, &file)?;
+        let module = py.run_module(&name, &code, &file)?;
+        module.set("__mtime__", &py.int(changed)?)?;
+        Ok((name, module))
+    };
+    match run() {
+        Ok((name, module)) => {
+            py.lock(&interpreter.scripts.loaded).insert(wanted.path.to_vec(), Stored::new(name));
+            Ok(module)
+        }
+        Err(raised) => {
+            failure::log_exception(py, interpreter, wanted.request, wanted.path, Phase::Loading, &raised);
+            Err(())
+        }
+    }
+}
+
+/// Why a script cannot be read: what, by whom, and where on the way it ends. Called detached.
+fn explain(path: &Path, error: &std::io::Error) -> String {
+    let user = rustix::process::geteuid().as_raw();
+    let name = user_name(user).map_or_else(String::new, |name| format!(" ({name})"));
+    let mut text = format!("the script {} cannot be read by user {user}{name}: {error}", path.display());
+    let mut ancestors: Vec<_> = path.ancestors().collect();
+    ancestors.reverse();
+    for place in ancestors {
+        match std::fs::metadata(place) {
+            Ok(_) => {}
+            Err(found) if found.kind() == std::io::ErrorKind::NotFound => {
+                if place != path {
+                    text.push_str(&format!("; there is no {}", place.display()));
+                }
+                break;
+            }
+            Err(_) => {
+                // The way to a place is refused by the directory it is in.
+                let refuses = place.parent().unwrap_or(place);
+                text.push_str(&format!("; the directory {} may not be entered by this user", refuses.display()));
+                break;
+            }
+        }
+    }
+    text
+}
+
+fn user_name(user: u32) -> Option<String> {
+    let table = std::fs::read_to_string("/etc/passwd").ok()?;
+    let user = user.to_string();
+    table.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == user).then(|| name.to_owned())
+    })
+}
+
+/// Loads the scripts that are to be loaded before the first request; what fails is logged, and tried again by requests.
+/// Called detached.
+pub fn preload(interpreters: &'static Interpreters) {
+    for preload in &interpreters.launch().preload {
+        let interpreter = match interpreters.get(&preload.application_group) {
+            Ok(interpreter) => interpreter,
+            Err(why) => {
+                let group = String::from_utf8_lossy(&preload.application_group);
+                log::write(LogLevel::Crit, &format!("WSGI0040: the interpreter for application group '{group}' cannot be made: {why}"));
+                continue;
+            }
+        };
+        let path = &preload.script[..];
+        // What failed is logged, and there is nothing to do about it now.
+        interpreter.attach(|py| drop(find(py, interpreter, Wanted { path, changed: None, resource: path, request: None })));
+    }
+}

@@ -1,0 +1,111 @@
+# What is done in each new interpreter before any application is loaded. Runs once, with the names that set_up.rs gives.
+
+import os
+import sys
+
+if is_main:
+    import threading  # so that threading takes this thread for the main one
+
+CRIT, ERROR, WARNING, INFO = 2, 3, 4, 6
+
+
+class Restricted(object):
+    """Stands for a stream that applications must not use."""
+
+    __module__ = "mod_wsgi"
+    __slots__ = ("_text",)
+
+    def __init__(self, stream, directive):
+        object.__setattr__(self, "_text", "%s access restricted by mod_wsgi, see %s" % (stream, directive))
+
+    def __getattribute__(self, name):
+        raise OSError(object.__getattribute__(self, "_text"))
+
+
+class SignalIntercept(object):
+    """Stands for signal.signal: signals of this process belong to mod_wsgi. A process the application forked is its own."""
+
+    __module__ = "mod_wsgi"
+    __slots__ = ("_original", "_process")
+
+    def __init__(self, original):
+        self._original = original
+        self._process = os.getpid()
+
+    def __call__(self, signalnum, handler):
+        if os.getpid() != self._process:
+            return self._original(signalnum, handler)
+        import traceback
+        report(INFO, "WSGI7011: the application wants to handle signal %d, which WSGIRestrictSignal does not allow; "
+               "the handler is not installed" % signalnum)
+        report(INFO, "".join(traceback.format_stack()))
+        return handler
+
+
+def install_module():
+    """Puts the module where import finds it; a package of that name keeps its submodules."""
+    try:
+        import mod_wsgi as package
+    except ModuleNotFoundError:
+        pass
+    except BaseException:
+        import traceback
+        report(ERROR, "WSGI0188: importing the installed package mod_wsgi failed")
+        report(ERROR, traceback.format_exc())
+    else:
+        if package is not module and hasattr(package, "__path__"):
+            module.__path__ = package.__path__
+    sys.modules["mod_wsgi"] = module
+
+
+def replace_streams():
+    sys.stderr = stderr
+    sys.stdout = Restricted("sys.stdout", "WSGIRestrictStdout") if restrict_stdout else stdout
+    if restrict_stdin:
+        sys.stdin = Restricted("sys.stdin", "WSGIRestrictStdin")
+
+
+def set_environment():
+    if is_daemon:
+        import pwd
+        try:
+            user = pwd.getpwuid(os.getuid())
+        except KeyError:
+            pass  # a process may run under a number that has no name
+        else:
+            for name in ("USER", "USERNAME", "LOGNAME"):
+                if name in os.environ:
+                    os.environ[name] = user.pw_name
+            os.environ["HOME"] = user.pw_dir
+    if python_eggs is not None:
+        os.environ["PYTHON_EGG_CACHE"] = python_eggs
+
+
+def extend_path():
+    if python_path:
+        import site
+        before = list(sys.path)
+        for entry in python_path:
+            try:
+                site.addsitedir(entry)
+            except BaseException:
+                import traceback
+                report(ERROR, "WSGI0091: adding %r to sys.path failed" % entry)
+                report(ERROR, traceback.format_exc())
+        known = set(before)
+        added = [entry for entry in sys.path if entry not in known]
+        sys.path[:] = added + [entry for entry in sys.path if entry in known]
+    if home is not None:
+        sys.path.insert(0, home)
+
+
+if switch_interval is not None:
+    sys.setswitchinterval(switch_interval)
+install_module()
+replace_streams()
+sys.argv = ["mod_wsgi"]
+if restrict_signal:
+    import signal
+    signal.signal = SignalIntercept(signal.signal)
+set_environment()
+extend_path()

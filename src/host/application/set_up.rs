@@ -1,0 +1,82 @@
+//! Makes an interpreter fit for applications: the module `mod_wsgi`, log streams, signals, the search path.
+//!
+//! What Python can say best is in set_up.py.
+
+use super::output;
+use super::state::State;
+use crate::log;
+use crate::python::{
+    Args, Class, Definition, Exception, Fields, Object, PyResult, Python, Stored, create_module, new_instance, state_of,
+};
+use mod_wsgi_core::launch::Launch;
+use mod_wsgi_core::wire::LogLevel;
+use std::ffi::CStr;
+
+/// Writes to the process's log, for set_up.py.
+struct Reporter;
+
+impl Fields for Reporter {}
+
+impl Class for Reporter {
+    const NAME: &'static CStr = c"mod_wsgi.Reporter";
+
+    fn define(definition: Definition<Self>) -> Definition<Self> {
+        definition.method(c"report", Self::report)
+    }
+}
+
+impl Reporter {
+    fn report<'a, 'py>(py: Python<'py>, _this: &'a Self, arguments: Args<'a, 'py>) -> PyResult<'py, Object<'py>> {
+        let (Some(level), Some(text)) = (arguments.get(0), arguments.get(1)) else {
+            return py.raise(Exception::Type, "report() takes level and text");
+        };
+        let level = u8::try_from(level.to_int()?).ok().and_then(LogLevel::from_number).unwrap_or(LogLevel::Error);
+        let text = text.to_text()?;
+        py.detach(|| text.lines().for_each(|line| log::write(level, line)));
+        Ok(py.none())
+    }
+}
+
+/// Sets up the interpreter that this thread is attached to.
+///
+/// # Errors
+/// What any step raises.
+pub fn set_up<'py>(py: Python<'py>, launch: &Launch, application_group: &[u8]) -> PyResult<'py, &'static State> {
+    let module = create_module(py, |module| State::new(module, launch, application_group))?;
+    let Some(state) = state_of::<State>(&module) else {
+        return py.raise(Exception::Runtime, "the module mod_wsgi has no state");
+    };
+    let (major, minor, patch) = mod_wsgi_core::VERSION;
+    module.set("version", &py.tuple([py.int(major.into())?, py.int(minor.into())?, py.int(patch.into())?])?)?;
+    module.set("process_group", &py.latin1(&launch.process_group)?)?;
+    module.set("application_group", &py.latin1(application_group)?)?;
+    module.set("maximum_processes", &py.int(launch.processes.into())?)?;
+    module.set("threads_per_process", &py.int(launch.threads.into())?)?;
+    module.set("FileWrapper", &state.types.file_wrapper.get(py))?;
+
+    let globals = py.dict()?;
+    let put = |name: &str, value: &Object<'py>| globals.set_entry(&py.text(name)?, value);
+    let file_name = |name: &Option<Vec<u8>>| name.as_ref().map_or(Ok(py.none()), |name| py.file_name(name));
+    put("__name__", &py.text("mod_wsgi")?)?;
+    put("__builtins__", &py.import("builtins")?)?;
+    put("module", &module)?;
+    put("is_main", &py.bool(application_group.is_empty()))?;
+    put("is_daemon", &py.bool(!launch.process_group.is_empty()))?;
+    put("stderr", &output::stream(py, state, "<stderr>", None)?)?;
+    put("stdout", &output::stream(py, state, "<stdout>", None)?)?;
+    put("restrict_stdin", &py.bool(launch.restrict_stdin))?;
+    put("restrict_stdout", &py.bool(launch.restrict_stdout))?;
+    put("restrict_signal", &py.bool(launch.restrict_signal))?;
+    put("python_path", &py.list(launch.python_path.iter().map(|path| py.file_name(path)).collect::<PyResult<'_, _>>()?)?)?;
+    put("python_eggs", &file_name(&launch.python_eggs)?)?;
+    put("home", &file_name(&launch.home)?)?;
+    let interval = launch.switch_interval.map_or(Ok(py.none()), |interval| py.float(interval as f64 / 1e6))?;
+    put("switch_interval", &interval)?;
+    let reporter = new_instance(&Definition::<Reporter>::make(&module)?, Reporter)?;
+    put("report", &reporter.get("report")?)?;
+    let code = py.compile(include_bytes!("set_up.py"), &py.text("<mod_wsgi>")?)?;
+    py.run_code(&code, &globals)?;
+    // The state is found through the module, which applications could drop from sys.modules.
+    let _kept = Stored::new(module);
+    Ok(state)
+}

@@ -1,0 +1,156 @@
+//! What the module `mod_wsgi` keeps in each interpreter: its types, and the values every environ holds.
+
+use super::adapter::Adapter;
+use super::file_wrapper::FileWrapper;
+use super::input::Input;
+use super::output::Log;
+use super::request::Request;
+use crate::python::{Definition, Fields, ModuleState, Object, PyResult, Python, Stored, Visit, new_instance};
+use mod_wsgi_core::launch::Launch;
+use mod_wsgi_core::wire::KEYS;
+use std::ffi::CStr;
+use std::sync::Arc;
+
+macro_rules! stored {
+    ($(#[$doc:meta])* $name:ident { $($field:ident),* $(,)? }) => {
+        $(#[$doc])*
+        #[allow(missing_docs, reason = "each field is named for what it holds")]
+        pub struct $name { $(pub $field: Stored,)* }
+        impl Fields for $name {
+            fn fields(&self, visit: &mut Visit<'_>) {
+                $(visit.field(&self.$field);)*
+            }
+        }
+    };
+}
+
+stored! {
+    /// The types.
+    Types { adapter, input, log, file_wrapper, text_io_wrapper }
+}
+
+stored! {
+    /// Interned texts: attribute names, and keys of the environ that are made here.
+    Names {
+        start_response, write, close, application, mtime, reload_required,
+        wsgi_errors, wsgi_input, wsgi_url_scheme, callable_object, request_start, queue_start, daemon_start,
+        application_start, thread_id, http, https,
+    }
+}
+
+stored! {
+    /// Values used again and again.
+    Values { base, utf8, replace, zero }
+}
+
+/// The state of the module.
+pub struct State {
+    /// The types.
+    pub types: Types,
+    /// Interned texts.
+    pub names: Names,
+    /// Values.
+    pub values: Values,
+    /// The environ keys that travel by number, in the order of [`KEYS`].
+    pub keys: Vec<Stored>,
+}
+
+impl Fields for State {
+    fn fields(&self, visit: &mut Visit<'_>) {
+        self.types.fields(visit);
+        self.names.fields(visit);
+        self.values.fields(visit);
+        self.keys.iter().for_each(|key| visit.field(key));
+    }
+}
+
+impl ModuleState for State {
+    const NAME: &'static CStr = c"mod_wsgi";
+}
+
+impl State {
+    /// Makes the state; `application_group` is the name of the interpreter.
+    ///
+    /// # Errors
+    /// `MemoryError`, or what importing `io` raises.
+    pub fn new<'py>(module: &Object<'py>, launch: &Launch, application_group: &[u8]) -> PyResult<'py, Self> {
+        let py = module.py();
+        let name = |text: &str| py.interned(text).map(Stored::new);
+        let types = Types {
+            adapter: Stored::new(Definition::<Adapter>::make(module)?),
+            input: Stored::new(Definition::<Input>::make(module)?),
+            log: Stored::new(Definition::<Log>::make(module)?),
+            file_wrapper: Stored::new(Definition::<FileWrapper>::make(module)?),
+            text_io_wrapper: Stored::new(py.import("io")?.get("TextIOWrapper")?),
+        };
+        let names = Names {
+            start_response: name("start_response")?,
+            write: name("write")?,
+            close: name("close")?,
+            application: name("application")?,
+            mtime: name("__mtime__")?,
+            reload_required: name("reload_required")?,
+            wsgi_errors: name("wsgi.errors")?,
+            wsgi_input: name("wsgi.input")?,
+            wsgi_url_scheme: name("wsgi.url_scheme")?,
+            callable_object: name("mod_wsgi.callable_object")?,
+            request_start: name("mod_wsgi.request_start")?,
+            queue_start: name("mod_wsgi.queue_start")?,
+            daemon_start: name("mod_wsgi.daemon_start")?,
+            application_start: name("mod_wsgi.application_start")?,
+            thread_id: name("mod_wsgi.thread_id")?,
+            http: name("http")?,
+            https: name("https")?,
+        };
+        let base = base(py, launch, application_group, &types)?;
+        let values = Values {
+            base: Stored::new(base),
+            utf8: name("utf-8")?,
+            replace: name("replace")?,
+            zero: Stored::new(py.float(0.0)?),
+        };
+        let keys = KEYS.iter().map(|key| name(key)).collect::<PyResult<'_, _>>()?;
+        Ok(Self { types, names, values, keys })
+    }
+}
+
+/// The entries that every environ of this interpreter has.
+fn base<'py>(py: Python<'py>, launch: &Launch, group: &[u8], types: &Types) -> PyResult<'py, Object<'py>> {
+    let base = py.dict()?;
+    let put = |name: &str, value: Object<'py>| base.set_entry(&py.interned(name)?, &value);
+    let numbers = |numbers: [u32; 3]| {
+        let [major, minor, patch] = numbers;
+        py.tuple([py.int(major.into())?, py.int(minor.into())?, py.int(patch.into())?])
+    };
+    let (major, minor, patch) = mod_wsgi_core::VERSION;
+    let part = |at| launch.apache_version.get(at).copied().unwrap_or_default();
+    put("wsgi.version", py.tuple([py.int(1)?, py.int(0)?])?)?;
+    put("wsgi.multithread", py.bool(launch.threads != 1))?;
+    put("wsgi.multiprocess", py.bool(launch.multiprocess))?;
+    put("wsgi.run_once", py.bool(launch.threads == 1 && launch.maximum_requests == 1))?;
+    put("wsgi.input_terminated", py.bool(true))?;
+    put("wsgi.file_wrapper", types.file_wrapper.get(py).clone())?;
+    put("apache.version", numbers([part(0), part(1), part(2)])?)?;
+    put("mod_wsgi.version", numbers([major, minor, patch])?)?;
+    put("mod_wsgi.process_group", py.latin1(&launch.process_group)?)?;
+    put("mod_wsgi.application_group", py.latin1(group)?)?;
+    Ok(base)
+}
+
+impl Types {
+    /// An object with `start_response` and `write` for a request.
+    ///
+    /// # Errors
+    /// `MemoryError`.
+    pub fn adapter_object<'py>(&self, py: Python<'py>, request: &Arc<Request>) -> PyResult<'py, Object<'py>> {
+        new_instance(&self.adapter.get(py), Adapter(Arc::clone(request)))
+    }
+
+    /// `wsgi.input` of a request.
+    ///
+    /// # Errors
+    /// `MemoryError`.
+    pub fn input_object<'py>(&self, py: Python<'py>, request: &Arc<Request>) -> PyResult<'py, Object<'py>> {
+        new_instance(&self.input.get(py), Input(Arc::clone(request)))
+    }
+}

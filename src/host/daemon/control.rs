@@ -1,0 +1,114 @@
+//! The control socket: what the parent says to this process, and what this process answers.
+
+use mod_wsgi_core::launch::{Launch, Message};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// This process's end of the control socket.
+pub struct Control {
+    socket: OwnedFd,
+    received: Vec<u8>,
+}
+
+/// What the control socket said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// Nothing yet.
+    Nothing,
+    /// To take no more requests, finish and end.
+    Retire,
+    /// The parent is gone.
+    Closed,
+}
+
+fn send_all(socket: &OwnedFd, message: &Message) {
+    let bytes = message.encode();
+    let mut rest = &bytes[..];
+    while !rest.is_empty() {
+        match send(socket, rest, SendFlags::NOSIGNAL) {
+            Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            // The other side is gone, which this process learns by reading.
+            Err(_) => return,
+        }
+    }
+}
+
+/// Tells a process that this one replaces to retire.
+pub fn retire(predecessor: OwnedFd) {
+    send_all(&predecessor, &Message::Retire);
+}
+
+impl Control {
+    /// Takes over the socket.
+    pub fn new(socket: OwnedFd) -> Self {
+        Self { socket, received: Vec::new() }
+    }
+
+    /// For waiting.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    fn receive(&mut self, flags: RecvFlags) -> Result<usize, Errno> {
+        loop {
+            self.received.reserve(4096);
+            match recv(&self.socket, rustix::buffer::spare_capacity(&mut self.received), flags) {
+                Err(Errno::INTR) => {}
+                other => return other.map(|(length, _)| length),
+            }
+        }
+    }
+
+    fn message(&mut self) -> Result<Option<Message>, String> {
+        let Some((message, taken)) = Message::split(&self.received).map_err(|error| error.to_string())? else {
+            return Ok(None);
+        };
+        self.received.drain(..taken);
+        Ok(Some(message))
+    }
+
+    /// Waits for the launch block.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn launch(&mut self) -> Result<Launch, String> {
+        loop {
+            match self.message()? {
+                Some(Message::Launch(block)) => return Launch::decode(&block).map_err(|error| error.to_string()),
+                Some(_) => return Err("another message came first".to_owned()),
+                None => {}
+            }
+            if self.receive(RecvFlags::empty()).map_err(|error| error.to_string())? == 0 {
+                return Err("the connection to Apache was closed".to_owned());
+            }
+        }
+    }
+
+    /// Looks what has been said, without waiting.
+    pub fn said(&mut self) -> Said {
+        let open = match self.receive(RecvFlags::DONTWAIT) {
+            Ok(length) => length > 0,
+            Err(error) => error == Errno::AGAIN,
+        };
+        loop {
+            match self.message() {
+                Ok(Some(Message::Retire)) => return Said::Retire,
+                Ok(Some(_)) => {}
+                Ok(None) if open => return Said::Nothing,
+                Ok(None) | Err(_) => return Said::Closed,
+            }
+        }
+    }
+
+    /// Tells the parent that requests are taken.
+    pub fn ready(&mut self) {
+        send_all(&self.socket, &Message::Ready);
+    }
+
+    /// Tells the parent why this process ends.
+    pub fn failed(&mut self, why: &str) {
+        send_all(&self.socket, &Message::Failed(why.as_bytes().to_vec()));
+    }
+}

@@ -1,0 +1,232 @@
+//! Carries one request over the socket to an Apache child.
+
+use crate::application::exchange::{Exchange, Gone};
+use mod_wsgi_core::wire::{
+    BODY_FAILED, BODY_LAST, FRAME_HEADER, FrameHeader, Kind, LogLevel, LogRecord, MAX_DATA, Refusal, patch_length, put_frame,
+    start_frame,
+};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
+use std::any::Any;
+use std::io::IoSlice;
+use std::os::fd::OwnedFd;
+
+/// The longest log line that is passed on, in bytes; httpd cuts at about 8 KiB.
+const LONGEST_LINE: usize = 16 * 1024;
+
+/// What is known about the body of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Body {
+    /// It has ended, or there is none.
+    Ended,
+    /// A first piece came with the head, and is in [`Link::first`].
+    First(u8),
+    /// It has to be asked for.
+    Ask,
+}
+
+/// One side of a connection, while a request runs and in between.
+pub struct Link {
+    /// The socket.
+    pub socket: OwnedFd,
+    /// Frames to be sent.
+    out: Vec<u8>,
+    /// Where the last frame in `out` begins, if it carries data and more can be appended.
+    open_data: Option<usize>,
+    /// The piece of the body that came with the head.
+    first: Vec<u8>,
+    body: Body,
+    /// Whether the child was told who serves it.
+    welcomed: bool,
+    /// Whether sending or reading has failed: nothing more can be said on this connection.
+    broken: bool,
+}
+
+impl Link {
+    /// A new connection.
+    pub fn new(socket: OwnedFd) -> Self {
+        Self { socket, out: Vec::with_capacity(4096), open_data: None, first: Vec::new(), body: Body::Ended, welcomed: false, broken: false }
+    }
+
+    /// Begins a request: whether it has a body, and what of it has come already, with the flags of that frame.
+    pub fn begin(&mut self, has_body: bool, first: Option<(&[u8], u8)>) {
+        self.first.clear();
+        self.body = match first {
+            Some((piece, flags)) => {
+                self.first.extend_from_slice(piece);
+                Body::First(flags)
+            }
+            None if has_body => Body::Ask,
+            None => Body::Ended,
+        };
+    }
+
+    /// Whether the child was told who serves it; it is from now on.
+    pub fn is_welcomed(&mut self) -> bool {
+        std::mem::replace(&mut self.welcomed, true)
+    }
+
+    /// Whether nothing more can be said.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Queues a frame.
+    pub fn put(&mut self, kind: Kind, flags: u8, payload: &[u8]) {
+        self.open_data = None;
+        put_frame(&mut self.out, kind, flags, payload);
+    }
+
+    /// Queues what `write` appends.
+    pub fn put_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.open_data = None;
+        write(&mut self.out);
+    }
+
+    /// Queues a refusal.
+    pub fn refuse(&mut self, refusal: Refusal<'_>) {
+        self.put_with(|out| refusal.write(out));
+    }
+
+    /// Sends what is queued.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn flush(&mut self) -> Result<(), Gone> {
+        self.write_all(b"")
+    }
+
+    fn write_all(&mut self, piece: &[u8]) -> Result<(), Gone> {
+        self.open_data = None;
+        if self.broken {
+            self.out.clear();
+            return Err(Gone);
+        }
+        let (mut first, mut second) = (&self.out[..], piece);
+        while !(first.is_empty() && second.is_empty()) {
+            let parts = [IoSlice::new(first), IoSlice::new(second)];
+            match sendmsg(&self.socket, &parts, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL) {
+                Ok(sent) => {
+                    let of_first = sent.min(first.len());
+                    first = first.get(of_first..).unwrap_or_default();
+                    second = second.get(sent - of_first..).unwrap_or_default();
+                }
+                Err(Errno::INTR) => {}
+                Err(_) => {
+                    self.broken = true;
+                    self.out.clear();
+                    return Err(Gone);
+                }
+            }
+        }
+        self.out.clear();
+        Ok(())
+    }
+
+    fn read_exactly(&mut self, length: usize, into: &mut Vec<u8>) -> Result<(), String> {
+        let start = into.len();
+        into.resize(start + length, 0);
+        let mut done = start;
+        let failed = loop {
+            let Some(place) = into.get_mut(done..).filter(|place| !place.is_empty()) else { return Ok(()) };
+            match recv(&self.socket, place, RecvFlags::empty()) {
+                Ok((0, _)) => break "Apache has closed the connection".to_owned(),
+                Ok((length, _)) => done += length,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break "Apache did not answer within socket-timeout".to_owned(),
+                Err(error) => break error.to_string(),
+            }
+        };
+        into.truncate(start);
+        self.broken = true;
+        Err(failed)
+    }
+
+    fn ask(&mut self, most: usize, into: &mut Vec<u8>) -> Result<u8, String> {
+        let most = u32::try_from(most).unwrap_or(MAX_DATA).min(MAX_DATA);
+        self.put(Kind::Want, 0, &most.to_le_bytes());
+        self.flush().map_err(|Gone| "Apache has closed the connection".to_owned())?;
+        let mut header = Vec::with_capacity(FRAME_HEADER);
+        self.read_exactly(FRAME_HEADER, &mut header)?;
+        let header = header.try_into().unwrap_or([0; FRAME_HEADER]);
+        match FrameHeader::decode(header) {
+            Ok(header) if header.kind == Kind::Body => {
+                self.read_exactly(header.length as usize, into)?;
+                Ok(header.flags)
+            }
+            Ok(header) => {
+                self.broken = true;
+                Err(format!("Apache answered with a frame of kind {:?}", header.kind))
+            }
+            Err(error) => {
+                self.broken = true;
+                Err(format!("Apache answered with an {error}"))
+            }
+        }
+    }
+}
+
+impl Exchange for Link {
+    fn read(&mut self, most: usize, into: &mut Vec<u8>) -> Result<bool, String> {
+        let start = into.len();
+        let flags = match self.body {
+            Body::Ended => return Ok(true),
+            Body::First(flags) => {
+                into.append(&mut self.first);
+                flags
+            }
+            Body::Ask => self.ask(most, into)?,
+        };
+        if flags & BODY_FAILED != 0 {
+            let why = String::from_utf8_lossy(into.get(start..).unwrap_or_default()).into_owned();
+            into.truncate(start);
+            return Err(why);
+        }
+        self.body = if flags & BODY_LAST != 0 { Body::Ended } else { Body::Ask };
+        Ok(self.body == Body::Ended)
+    }
+
+    fn head(&mut self, payload: &[u8]) {
+        self.put(Kind::Head, 0, payload);
+    }
+
+    fn queue(&mut self, piece: &[u8]) {
+        for piece in piece.chunks(MAX_DATA as usize) {
+            match self.open_data {
+                Some(at) if self.out.len() - at + piece.len() <= MAX_DATA as usize => {
+                    self.out.extend_from_slice(piece);
+                    patch_length(&mut self.out, at);
+                }
+                _ => {
+                    let at = start_frame(&mut self.out, Kind::Data, 0);
+                    self.out.extend_from_slice(piece);
+                    patch_length(&mut self.out, at);
+                    self.open_data = Some(at);
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, piece: &[u8]) -> Result<(), Gone> {
+        if piece.is_empty() {
+            return self.flush();
+        }
+        for piece in piece.chunks(MAX_DATA as usize) {
+            let header = FrameHeader { kind: Kind::Data, flags: 0, length: piece.len() as u32 };
+            self.out.extend_from_slice(&header.encode());
+            self.write_all(piece)?;
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, level: LogLevel, line: &[u8]) {
+        let text = line.get(..LONGEST_LINE).unwrap_or(line);
+        self.put_with(|out| LogRecord { level, text }.write(out));
+        // Who looks for a hanging request needs its last words now. Should Apache be gone, the next read or write says so.
+        drop(self.flush());
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}

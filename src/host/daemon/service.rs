@@ -1,0 +1,270 @@
+//! What the threads of a daemon process share: the listening socket, the connections, and whether it still takes requests.
+
+use super::connection::Connection;
+use super::worker;
+use crate::application::interpreters::Interpreters;
+use crate::sys::board::Place;
+use mod_wsgi_core::launch::board;
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::net::{Shutdown, shutdown};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// What the event queue says for the listening socket.
+pub const LISTENER: u64 = u64::MAX;
+/// What it says when the threads have to end.
+pub const STOP: u64 = u64::MAX - 1;
+
+/// A place for a connection.
+enum Slot {
+    Free,
+    /// A thread has it.
+    Busy,
+    /// It waits for the child.
+    Idle(Box<Connection>),
+}
+
+/// What the threads share.
+pub struct Service {
+    /// The interpreters.
+    pub interpreters: &'static Interpreters,
+    /// The group's listening socket.
+    pub listener: OwnedFd,
+    /// The event queue.
+    pub epoll: OwnedFd,
+    place: Place,
+    slots: Mutex<Vec<Slot>>,
+    /// How many slots are not free.
+    open: AtomicUsize,
+    /// How many threads run a request or look at a connection.
+    busy: AtomicUsize,
+    /// Requests run so far.
+    served: AtomicU64,
+    retiring: AtomicBool,
+    stopping: AtomicBool,
+    /// Becomes readable when the threads have to end.
+    stop: OwnedFd,
+    /// Becomes readable when the main thread has something to look at.
+    news: OwnedFd,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+}
+
+fn add(epoll: &OwnedFd, file: &OwnedFd, name: u64, flags: epoll::EventFlags) -> rustix::io::Result<()> {
+    epoll::add(epoll, file, epoll::EventData::new_u64(name), flags)
+}
+
+/// Stack size of a thread in bytes when none is configured: what the system gives programs, as C's threads have it.
+fn default_stack() -> usize {
+    const UNLIMITED: u64 = 8 * 1024 * 1024;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Stack).current;
+    limit.filter(|limit| *limit < 1 << 30).unwrap_or(UNLIMITED) as usize
+}
+
+impl Service {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn start(interpreters: &'static Interpreters, listener: OwnedFd, place: Place) -> io::Result<Arc<Self>> {
+        let launch = interpreters.launch();
+        rustix::io::ioctl_fionbio(&listener, true)?;
+        let new_event = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let service = Arc::new(Self {
+            interpreters,
+            listener,
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            place,
+            slots: Mutex::default(),
+            open: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
+            served: AtomicU64::new(0),
+            retiring: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            stop: new_event()?,
+            news: new_event()?,
+            threads: Mutex::default(),
+        });
+        add(&service.epoll, &service.stop, STOP, epoll::EventFlags::IN)?;
+        // Exclusive: one of the group's processes wakes for a connection, not all.
+        add(&service.epoll, &service.listener, LISTENER, epoll::EventFlags::IN | epoll::EventFlags::EXCLUSIVE)?;
+        let stack = if launch.stack_size > 0 { launch.stack_size as usize } else { default_stack() };
+        for number in 1..=launch.threads.max(1) {
+            let shared = Arc::clone(&service);
+            let thread =
+                thread::Builder::new().name(format!("wsgi:{number}")).stack_size(stack).spawn(move || worker::work(&shared))?;
+            service.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        }
+        Ok(service)
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells Apache's children what this process does.
+    pub fn board(&self, state: u32) {
+        self.place.set(state);
+    }
+
+    /// Reserves a slot for a connection that a thread has just accepted.
+    pub fn reserve(&self) -> u64 {
+        self.open.fetch_add(1, Ordering::AcqRel);
+        let mut slots = self.slots();
+        let free = slots.iter().position(|slot| matches!(slot, Slot::Free));
+        match free.and_then(|at| slots.get_mut(at).map(|slot| (at, slot))) {
+            Some((at, slot)) => {
+                *slot = Slot::Busy;
+                at as u64
+            }
+            None => {
+                slots.push(Slot::Busy);
+                slots.len() as u64 - 1
+            }
+        }
+    }
+
+    /// Takes the connection that has an event.
+    pub fn take(&self, name: u64) -> Option<Box<Connection>> {
+        let mut slots = self.slots();
+        let slot = slots.get_mut(usize::try_from(name).ok()?)?;
+        match std::mem::replace(slot, Slot::Busy) {
+            Slot::Idle(connection) => Some(connection),
+            other => {
+                *slot = other;
+                None
+            }
+        }
+    }
+
+    /// Lets a connection wait for the child's next request.
+    pub fn wait_for(&self, name: u64, mut connection: Box<Connection>) {
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::RDHUP | epoll::EventFlags::ONESHOT;
+        let data = epoll::EventData::new_u64(name);
+        let mut slots = self.slots();
+        let Some(link) = &connection.link else { return };
+        if self.is_retiring() {
+            close_input(link.socket.as_fd());
+        }
+        // Under the lock, so that the thread which gets the event finds the connection in its slot.
+        let armed = match connection.registered {
+            true => epoll::modify(&self.epoll, &link.socket, data, flags),
+            false => epoll::add(&self.epoll, &link.socket, data, flags),
+        };
+        connection.registered = true;
+        let Some(slot) = slots.get_mut(name as usize) else { return };
+        if armed.is_ok() {
+            *slot = Slot::Idle(connection);
+            return;
+        }
+        drop(slots);
+        self.close(name, connection);
+    }
+
+    /// Closes a connection.
+    pub fn close(&self, name: u64, connection: Box<Connection>) {
+        drop(connection);
+        self.forget(name);
+    }
+
+    /// Frees the slot of a connection that is gone.
+    pub fn forget(&self, name: u64) {
+        if let Some(slot) = self.slots().get_mut(name as usize) {
+            *slot = Slot::Free;
+        }
+        self.open.fetch_sub(1, Ordering::AcqRel);
+        if self.is_retiring() {
+            self.tell_news();
+        }
+    }
+
+    /// Counts a thread that begins to look at an event, until the answer is dropped.
+    pub fn count_busy(&self) -> impl Drop + '_ {
+        struct Busy<'a>(&'a Service);
+        impl Drop for Busy<'_> {
+            fn drop(&mut self) {
+                self.0.busy.fetch_sub(1, Ordering::AcqRel);
+                if self.0.is_retiring() {
+                    self.0.tell_news();
+                }
+            }
+        }
+        self.busy.fetch_add(1, Ordering::AcqRel);
+        Busy(self)
+    }
+
+    /// Counts a request; retires the process with the last one it may run.
+    pub fn count_request(&self) {
+        let served = self.served.fetch_add(1, Ordering::Relaxed) + 1;
+        let most = self.interpreters.launch().maximum_requests;
+        if most > 0 && served == most {
+            self.retire("maximum-requests is reached");
+        }
+    }
+
+    /// Whether the process takes no more requests.
+    pub fn is_retiring(&self) -> bool {
+        self.retiring.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing is left to be done for anybody.
+    pub fn is_idle(&self) -> bool {
+        self.open.load(Ordering::Acquire) == 0 && self.busy.load(Ordering::Acquire) == 0
+    }
+
+    /// Takes no more requests: no new connections, and no further request on those there are. What children have already
+    /// sent is still answered: a socket whose input is closed gives what it has received, and a child that sends more is
+    /// told so and asks another process.
+    pub fn retire(&self, why: &str) {
+        if self.retiring.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let text = format!("WSGI7015: this process takes no more requests: {why}");
+        crate::log::write(mod_wsgi_core::wire::LogLevel::Info, &text);
+        self.board(board::RETIRING);
+        // The socket stays open: it is the group's, and only the event queue of this process must forget it.
+        drop(epoll::delete(&self.epoll, &self.listener));
+        for slot in self.slots().iter() {
+            if let Slot::Idle(connection) = slot {
+                if let Some(link) = &connection.link {
+                    close_input(link.socket.as_fd());
+                }
+            }
+        }
+        self.tell_news();
+    }
+
+    fn tell_news(&self) {
+        // The counter cannot overflow in the life of a process, and that is the only way this can fail.
+        drop(rustix::io::write(&self.news, &1_u64.to_ne_bytes()));
+    }
+
+    /// What the main thread waits on besides signals and control socket.
+    pub fn news(&self) -> BorrowedFd<'_> {
+        self.news.as_fd()
+    }
+
+    /// Whether the threads have to end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Ends the threads and waits for them; only when the service is idle.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        drop(rustix::io::write(&self.stop, &1_u64.to_ne_bytes()));
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A thread whose panic got this far has logged it.
+            drop(thread.join());
+        }
+    }
+}
+
+/// Closes a socket for what the child might still send; what has come is kept.
+pub fn close_input(socket: BorrowedFd<'_>) {
+    // It fails only where the child is gone already.
+    drop(shutdown(socket, Shutdown::Read));
+}

@@ -1,0 +1,179 @@
+//! A thread of a daemon process: waits with the others, and does itself whatever it wakes for.
+
+use super::connection::{Connection, Input, Unit};
+use super::link::Link;
+use super::service::{self, LISTENER, STOP, Service};
+use crate::application::exchange::Gone;
+use crate::application::{Outcome, run};
+use crate::log;
+use crate::python::caught;
+use crate::sys::clock;
+use mod_wsgi_core::wire::{END_CLOSE, END_TRUNCATED, Kind, LogLevel, Refusal, RequestHead, Welcome};
+use rustix::event::epoll;
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
+use rustix::net::{SocketFlags, accept_with};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// Waits for events until the service stops.
+pub fn work(service: &Service) {
+    loop {
+        let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }];
+        let name = match epoll::wait(&service.epoll, &mut events[..], None) {
+            Ok(0) | Err(Errno::INTR) => continue,
+            Ok(_) => events.first().map_or(STOP, |event| event.data.u64()),
+            Err(error) => {
+                log::write(LogLevel::Crit, &format!("WSGI7016: a thread cannot wait for requests and ends: {error}"));
+                return;
+            }
+        };
+        let _busy = service.count_busy();
+        match name {
+            STOP if service.is_stopping() => return,
+            STOP => {}
+            LISTENER => accept(service),
+            name => {
+                if let Some(connection) = service.take(name) {
+                    look_at(service, name, connection);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the other side may ask this process to run something: Apache's children, its own user, root.
+fn is_welcome(service: &Service, socket: &OwnedFd) -> bool {
+    let Ok(peer) = socket_peercred(socket) else { return false };
+    let user = peer.uid.as_raw();
+    let welcome =
+        user == 0 || user == rustix::process::geteuid().as_raw() || service.interpreters.launch().peers.contains(&user);
+    if !welcome {
+        let process = peer.pid.as_raw_nonzero();
+        let text = format!("WSGI7017: a connection of user {user} (process {process}), who is not Apache's user, was closed");
+        log::write(LogLevel::Warning, &text);
+    }
+    welcome
+}
+
+fn accept(service: &Service) {
+    let Ok(socket) = accept_with(&service.listener, SocketFlags::CLOEXEC) else {
+        // Another process of the group was faster, or the child is gone again.
+        return;
+    };
+    if !is_welcome(service, &socket) {
+        return;
+    }
+    let limit = service.interpreters.launch().socket_timeout;
+    if limit > 0 {
+        for timeout in [Timeout::Recv, Timeout::Send] {
+            // A socket without a limit still works.
+            drop(set_socket_timeout(&socket, timeout, Some(Duration::from_millis(limit))));
+        }
+    }
+    let name = service.reserve();
+    // A child sends its request right behind its greeting, so that it is most likely there.
+    look_at(service, name, Connection::new(socket));
+}
+
+/// Reads what has come on a connection, runs the requests in it, and lets it wait for the next one.
+fn look_at(service: &Service, name: u64, mut connection: Box<Connection>) {
+    let mut input = connection.receive();
+    loop {
+        match connection.unit() {
+            Ok(Unit::Incomplete) if input == Input::Open => return service.wait_for(name, connection),
+            Ok(Unit::Incomplete) => return service.close(name, connection),
+            Ok(Unit::Stranger) => {
+                refuse_stranger(&mut connection);
+                return service.close(name, connection);
+            }
+            Ok(Unit::Request { .. }) => {}
+            Err(error) => {
+                let text = format!("WSGI7018: a connection was closed that does not speak as Apache does: {error}");
+                log::write(LogLevel::Warning, &text);
+                return service.close(name, connection);
+            }
+        }
+        let goes_on = caught("a connection", || serve(service, &mut connection)).unwrap_or(false);
+        if !goes_on {
+            return service.close(name, connection);
+        }
+        if service.is_retiring() || !connection.input.is_empty() {
+            input = connection.receive();
+        }
+    }
+}
+
+fn refuse_stranger(connection: &mut Connection) {
+    const REASON: &str = "WSGI7019: Apache and the daemon process are of two releases of mod_wsgi: restart Apache";
+    log::write(LogLevel::Error, REASON);
+    if let Some(link) = &mut connection.link {
+        link.refuse(Refusal { status: 503, retry: false, reason: REASON.as_bytes() });
+        // The connection is closed in any case.
+        drop(link.flush());
+    }
+}
+
+/// How long a request may wait for a thread has passed.
+fn is_too_old(service: &Service, head: &RequestHead<'_>, now: u64) -> bool {
+    let limit = service.interpreters.launch().queue_timeout;
+    limit > 0 && now.saturating_sub(head.request_start) > limit.saturating_mul(1000)
+}
+
+/// Runs the request at the front of a connection; answers whether another one may follow.
+fn serve(service: &Service, connection: &mut Connection) -> bool {
+    let now = clock::microseconds();
+    let Some(mut link) = connection.link.take() else { return false };
+    if !link.is_welcomed() {
+        link.put_with(|out| Welcome { pid: std::process::id() }.write(out));
+    }
+    let Ok(Unit::Request { head, has_body, first, length }) = connection.unit() else { return false };
+    link.begin(has_body, first);
+    if is_too_old(service, &head, now) {
+        let reason = "WSGI7020: the request waited longer than queue-timeout for a thread of the daemon process";
+        return answer(service, connection, link, length, |link, _| {
+            link.refuse(Refusal { status: 504, retry: false, reason: reason.as_bytes() });
+        });
+    }
+    let (outcome, exchange) = run(service.interpreters, link, &head, now);
+    let Some(Ok(link)) = exchange.map(|exchange| exchange.into_any().downcast::<Link>()) else { return false };
+    if outcome == Outcome::Changed {
+        service.retire("a script has changed");
+    } else {
+        service.count_request();
+    }
+    answer(service, connection, link, length, |link, closing| {
+        let close = if closing { END_CLOSE } else { 0 };
+        match outcome {
+            Outcome::Complete | Outcome::Gone => link.put(Kind::End, close, b""),
+            Outcome::Truncated => link.put(Kind::End, close | END_TRUNCATED, b""),
+            Outcome::Failed(status) => link.refuse(Refusal { status, retry: false, reason: b"" }),
+            Outcome::Changed => link.refuse(Refusal { status: 503, retry: true, reason: b"" }),
+        }
+    })
+}
+
+/// Sends the last frame of a request and makes the connection ready for the next one.
+fn answer(
+    service: &Service,
+    connection: &mut Connection,
+    mut link: Box<Link>,
+    length: usize,
+    last: impl FnOnce(&mut Link, bool),
+) -> bool {
+    let closing = service.is_retiring();
+    if closing {
+        // Before the last frame, so that the child cannot send a request that nobody would read.
+        service::close_input(link.socket.as_fd());
+    }
+    last(&mut link, closing);
+    let sent = link.flush();
+    connection.input.drain(..length);
+    // What one large request needed is not kept for small ones.
+    if connection.input.is_empty() && connection.input.capacity() > 256 * 1024 {
+        connection.input = Vec::with_capacity(8192);
+    }
+    let goes_on = sent != Err(Gone) && !link.is_broken();
+    connection.link = Some(link);
+    goes_on
+}

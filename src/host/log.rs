@@ -1,0 +1,75 @@
+//! Log records that belong to no request: a daemon writes them to its error log in httpd's default format, a host in an
+//! Apache child hands them to the server.
+
+use crate::sys;
+use mod_wsgi_core::wire::LogLevel;
+use std::io::Write;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Where records go instead of descriptor 2.
+pub type ServerLog = Box<dyn Fn(LogLevel, &[u8]) + Send + Sync>;
+
+static SERVER: OnceLock<ServerLog> = OnceLock::new();
+/// The least important level that is written.
+static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Warning as u8);
+
+/// Sends records to the server from now on.
+pub fn use_server(log: ServerLog) {
+    // A second start keeps the first log: it is the same server's.
+    drop(SERVER.set(log));
+}
+
+/// Sets the least important level that is written, a syslog number.
+pub fn set_level(level: u32) {
+    LEVEL.store(level.min(7) as u8, Ordering::Relaxed);
+}
+
+/// Writes a record of one line.
+pub fn write(level: LogLevel, text: &str) {
+    write_bytes(level, text.as_bytes());
+}
+
+/// Writes a record of one line whose text comes from elsewhere.
+pub fn write_bytes(level: LogLevel, text: &[u8]) {
+    if let Some(server) = SERVER.get() {
+        return server(level, text);
+    }
+    if level as u8 > LEVEL.load(Ordering::Relaxed) {
+        return;
+    }
+    let line = sys::clock::LocalTime::now().map_or_else(Vec::new, |now| format_line(&now, level, text));
+    // Whoever cannot write to the error log has nowhere to say so.
+    drop(std::io::stderr().lock().write_all(&line));
+}
+
+fn format_line(now: &sys::clock::LocalTime, level: LogLevel, text: &[u8]) -> Vec<u8> {
+    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let name = match level {
+        LogLevel::Crit => "crit",
+        LogLevel::Error => "error",
+        LogLevel::Warning => "warn",
+        LogLevel::Notice => "notice",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+    };
+    let mut line = format!(
+        "[{} {} {:02} {:02}:{:02}:{:02}.{:06} {}] [wsgi:{name}] [pid {}:tid {}] ",
+        DAYS.get(now.weekday).copied().unwrap_or("---"),
+        MONTHS.get(now.month).copied().unwrap_or("---"),
+        now.day,
+        now.hour,
+        now.minute,
+        now.second,
+        now.microsecond,
+        now.year,
+        std::process::id(),
+        sys::clock::thread_number(),
+    )
+    .into_bytes();
+    // One record is one line, whatever is in its text.
+    line.extend(text.iter().map(|byte| if matches!(byte, b'\n' | b'\r' | 0) { b' ' } else { *byte }));
+    line.push(b'\n');
+    line
+}

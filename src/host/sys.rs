@@ -1,0 +1,10 @@
+//! System calls that need `unsafe`, each behind a safe function. Nothing here knows Python.
+
+pub mod apache;
+pub mod board;
+pub mod clock;
+pub mod descriptors;
+pub mod fork;
+pub mod locale;
+pub mod signals;
+pub mod title;

@@ -1,0 +1,2 @@
+//! placeholder
+pub fn host() -> *const mod_wsgi_core::embedded::Host { std::ptr::null() }

@@ -1,0 +1,49 @@
+//! Signals as bytes in a pipe: no signal is blocked, so programs started by the application inherit nothing odd.
+
+use super::fork;
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+static PIPE: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn handler(signal: libc::c_int) {
+    // SAFETY: `_exit`, `write` and `errno` are allowed in a signal handler.
+    unsafe {
+        if fork::is_child() {
+            libc::_exit(255);
+        }
+        let errno = libc::__errno_location();
+        let before = *errno;
+        let byte = signal as u8;
+        libc::write(PIPE.load(Ordering::Relaxed), (&raw const byte).cast(), 1);
+        *errno = before;
+    }
+}
+
+/// The signals a daemon process acts upon.
+pub const HANDLED: [i32; 5] = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGHUP, libc::SIGXCPU];
+
+/// Catches [`HANDLED`]; the numbers of the signals arrive as bytes. Once for each process.
+///
+/// # Errors
+/// What the system answers.
+pub fn catch() -> rustix::io::Result<OwnedFd> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    PIPE.store(write.as_raw_fd(), Ordering::Relaxed);
+    // The handler writes to it as long as the process lives.
+    std::mem::forget(write);
+    for signal in HANDLED {
+        // SAFETY: the action is fully set; the handler does only what a handler may do.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = handler as *const () as usize;
+            action.sa_flags = libc::SA_RESTART;
+            libc::sigemptyset(&mut action.sa_mask);
+            if libc::sigaction(signal, &action, std::ptr::null_mut()) < 0 {
+                return Err(rustix::io::Errno::from_raw_os_error(*libc::__errno_location()));
+            }
+        }
+    }
+    Ok(read)
+}

@@ -1,0 +1,138 @@
+"""The wire between an Apache child and a daemon process, as a test needs it. Source: src/core/wire.rs."""
+
+import os
+import re
+import socket
+import struct
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[2] / "src/core"
+VERSION = re.search(r'^version = "(.*)"', (SOURCE.parents[1] / "Cargo.toml").read_text(), re.M)[1]
+KEYS = re.findall(r'^    [A-Z_]+ = "(.*)",', (SOURCE / "wire/keys.rs").read_text(), re.M)
+PROTOCOL = int(re.search(r"PROTOCOL: u16 = (\d+)", (SOURCE / "wire.rs").read_text())[1])
+
+HELLO, REQUEST, BODY = 1, 2, 3
+WELCOME, HEAD, DATA, END, WANT, LOG, REFUSE = range(0x11, 0x18)
+HAS_BODY, BODY_FOLLOWS = 1, 2
+LAST, FAILED = 1, 2
+CLOSE, TRUNCATED = 1, 2
+RELOADING = 1
+
+
+def frame(kind, payload=b"", flags=0):
+    return struct.pack("<BBHI", kind, flags, 0, len(payload)) + payload
+
+
+def text(value):
+    value = os.fsencode(value)
+    return struct.pack("<I", len(value)) + value
+
+
+def hello(version=VERSION, protocol=PROTOCOL):
+    return frame(HELLO, b"WSGI" + struct.pack("<H", protocol) + version.encode())
+
+
+def request(script, environ, *, callable="application", group="", settings=0, start=0, flags=0):
+    payload = struct.pack("<BQQ", settings, start, start) + text(script) + text(callable) + text(group)
+    for name, value in environ.items():
+        number = KEYS.index(name) + 1 if name in KEYS else 0
+        payload += bytes([number]) + (b"" if number else text(name)) + struct.pack("<I", len(value)) + value.encode("latin-1")
+    return frame(REQUEST, payload, flags)
+
+
+class Response:
+    """What a daemon answered to one request."""
+
+    def __init__(self):
+        self.status = self.end = self.refused = None
+        self.line, self.headers, self.body, self.log = b"", [], b"", []
+
+    @property
+    def complete(self):
+        return self.end is not None and not self.end & TRUNCATED
+
+    @property
+    def retry(self):
+        return self.refused is not None and self.refused[1]
+
+    def take(self, kind, flags, payload):
+        if kind == HEAD:
+            self.status, length = struct.unpack_from("<HI", payload)
+            self.line, rest = payload[6:6 + length], payload[6 + length:]
+            fields = []
+            while rest:
+                (length,) = struct.unpack_from("<I", rest)
+                fields.append(rest[4:4 + length].decode("latin-1"))
+                rest = rest[4 + length:]
+            self.headers = list(zip(fields[::2], fields[1::2]))
+        elif kind == DATA:
+            self.body += payload
+        elif kind == LOG:
+            self.log.append(payload[1:].decode("utf-8", "replace"))
+        elif kind == REFUSE:
+            self.status, retry = struct.unpack_from("<HB", payload)
+            self.refused = payload[3:].decode(), bool(retry)
+        elif kind == END:
+            self.end = flags
+
+
+class Child:
+    """A connection as an Apache child makes it."""
+
+    def __init__(self, path, greeting=None):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(10)
+        self.socket.connect(str(path))
+        self.buffer, self.pid, self.asked = b"", None, []
+        self.waiting = hello() if greeting is None else greeting
+
+    def close(self):
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(self.waiting + data)
+        self.waiting = b""
+
+    def exactly(self, length):
+        while len(self.buffer) < length:
+            received = self.socket.recv(1 << 18)
+            if not received:
+                raise ConnectionError("the daemon has closed the connection")
+            self.buffer += received
+        taken, self.buffer = self.buffer[:length], self.buffer[length:]
+        return taken
+
+    def frame(self):
+        kind, flags, _, length = struct.unpack("<BBHI", self.exactly(8))
+        return kind, flags, self.exactly(length)
+
+    def answer(self, body=(), stop_after=None):
+        """Reads frames until the request is over; gives pieces of `body` as they are asked for."""
+        body, response, self.asked = iter(body), Response(), []
+        while True:
+            kind, flags, payload = self.frame()
+            if kind == WELCOME:
+                (self.pid,) = struct.unpack("<I", payload)
+            elif kind == WANT:
+                (most,) = struct.unpack("<I", payload)
+                self.asked.append(most)
+                piece = next(body, None)
+                if isinstance(piece, str):
+                    self.send(frame(BODY, piece.encode(), FAILED))
+                else:
+                    self.send(frame(BODY, piece or b"", 0 if piece is not None else LAST))
+            response.take(kind, flags, payload)
+            if kind in (END, REFUSE) or kind == stop_after:
+                return response
+
+    def ask(self, script, path="/", body=None, first=None, environ=(), **how):
+        """Sends a request and reads its answer. `first` travels with the head, `body` is a sequence of pieces."""
+        flags = (HAS_BODY if body is not None else 0) | (HAS_BODY | BODY_FOLLOWS if first is not None else 0)
+        values = {"REQUEST_METHOD": "GET" if body is None else "POST", "PATH_INFO": path, "SCRIPT_NAME": "",
+                  "QUERY_STRING": "", "SERVER_NAME": "test", "SERVER_PORT": "80", "SCRIPT_FILENAME": str(script),
+                  "SERVER_PROTOCOL": "HTTP/1.1", **dict(environ)}
+        data = request(script, values, flags=flags, **how)
+        if first is not None:
+            data += frame(BODY, first, 0 if body else LAST)
+        self.send(data)
+        return self.answer(body or ())
