@@ -1,0 +1,108 @@
+//! What must hold for any bytes at all. The fuzz targets and the seeded test call the same functions.
+
+use mod_wsgi_core::launch::{Launch, Message};
+use mod_wsgi_core::wire::{Frame, Hello, Kind, LogRecord, Refusal, RequestHead, ResponseHead, Welcome, put_frame};
+use mod_wsgi_core::{alias, daemon_options, directive, group_name, response_rules};
+
+/// Any bytes are taken apart into frames, or refused, without a panic; and a frame that was understood is written again
+/// as it was.
+pub fn wire_frames(mut data: &[u8]) {
+    while let Ok(Some((frame, taken))) = Frame::split(data) {
+        let mut again = Vec::new();
+        put_frame(&mut again, frame.kind, frame.flags, frame.payload);
+        assert_eq!(again, &data[..taken]);
+        read_payload(frame);
+        data = &data[taken..];
+    }
+}
+
+fn read_payload(frame: Frame<'_>) {
+    match frame.kind {
+        Kind::Hello => drop(Hello::decode(frame.payload)),
+        Kind::Welcome => drop(Welcome::decode(frame.payload)),
+        Kind::Request => {
+            if let Ok(head) = RequestHead::decode(frame.payload) {
+                for (name, value) in head.environ.flatten() {
+                    assert!(name.text().len() + value.len() <= frame.payload.len() + 64);
+                }
+            }
+        }
+        Kind::Head => {
+            if let Ok(head) = ResponseHead::decode(frame.payload) {
+                for (name, value) in head.headers.flatten() {
+                    assert!(name.len() + value.len() <= frame.payload.len());
+                }
+            }
+        }
+        Kind::Log => drop(LogRecord::decode(frame.payload)),
+        Kind::Refuse => {
+            if let Ok(refusal) = Refusal::decode(frame.payload) {
+                assert!((400..600).contains(&refusal.status));
+            }
+        }
+        Kind::Body | Kind::Data | Kind::End | Kind::Want => {}
+    }
+}
+
+/// Any bytes are a launch block or refused; one that is understood is written again as it was understood.
+pub fn launch_block(data: &[u8]) {
+    if let Ok(launch) = Launch::decode(data) {
+        assert_eq!(Launch::decode(&launch.encode()), Ok(launch));
+    }
+    if let Ok(Some((message, taken))) = Message::split(data) {
+        assert!(taken <= data.len());
+        drop(message.encode());
+    }
+}
+
+/// Any text is the arguments of a directive or refused; what is accepted is within its range.
+pub fn directive_arguments(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(options) = daemon_options::DaemonOptions::parse(text) {
+        assert!(options.threads <= daemon_options::MOST_THREADS);
+        assert!(options.processes.is_none_or(|processes| processes > 0));
+        assert!(!options.name.is_empty());
+    }
+    assert!(directive::Words::new(text).count() <= text.len() + 1);
+    drop(directive::on_off("X", text));
+    struct Fixed;
+    impl group_name::Facts for Fixed {
+        fn server(&self) -> Vec<u8> {
+            b"s".to_vec()
+        }
+        fn host(&self) -> Vec<u8> {
+            b"h".to_vec()
+        }
+        fn script_name(&self) -> Vec<u8> {
+            b"/n".to_vec()
+        }
+        fn env(&self, name: &[u8]) -> Option<Vec<u8>> {
+            name.strip_prefix(b"E").map(<[u8]>::to_vec)
+        }
+    }
+    drop(group_name::expand(data, &Fixed));
+    drop(group_name::callable(data, &Fixed));
+    let half = data.len() / 2;
+    let (path, prefix) = data.split_at(half);
+    if let Some(length) = alias::matched_length(path, prefix) {
+        assert!(length <= path.len());
+        assert!(alias::file_name(path, length, prefix, b"/t").starts_with(b"/t"));
+    }
+}
+
+/// No status line and no header that passes the rules can carry a line break.
+pub fn response_rules(data: &[u8]) {
+    let breaks = |bytes: &[u8]| bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
+    if let Ok(code) = response_rules::status_code(data) {
+        assert!(code < 1000 && !breaks(data));
+    }
+    if response_rules::header_name(data).is_ok() {
+        assert!(!data.is_empty() && !breaks(data) && !data.contains(&b' '));
+    }
+    if response_rules::header_value(data).is_ok() {
+        assert!(!breaks(data));
+    }
+    if let Ok(length) = response_rules::content_length(data) {
+        assert_eq!(std::str::from_utf8(data).ok().and_then(|text| text.parse().ok()), Some(length));
+    }
+}
