@@ -127,7 +127,7 @@ fn check_body(r: Request<'_>) -> Result<bool, Status> {
         return Err(refuse(r, BAD_REQUEST, "WSGI0141: Content-Length is not a number"));
     };
     if r.body_limit() > 0 && length > r.body_limit() {
-        return Err(refuse(r, TOO_LARGE, "WSGI0142: the body is longer than LimitRequestBody allows"));
+        return Err(refuse(r, TOO_LARGE, "WSGI7067: the body is longer than LimitRequestBody allows"));
     }
     Ok(length > 0)
 }

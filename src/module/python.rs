@@ -17,15 +17,15 @@ pub struct Embedded {
     pub home: Option<PathBuf>,
 }
 
-/// The Python program of a virtual environment or prefix, or the system's.
+/// The Python program of a virtual environment or prefix; else the first `python3` in `PATH` that `may_run` allows.
 ///
 /// # Errors
 /// Says what is not there and what to do.
-pub fn program(home: Option<&str>) -> Result<PathBuf, String> {
+pub fn program(home: Option<&str>, may_run: impl Fn(&Path) -> bool) -> Result<PathBuf, String> {
     match home {
         Some(home) => program_in(home),
-        None => program_on_path().ok_or_else(|| {
-            "no python3 is found in PATH: install Python, or name one with python-home= or WSGIPythonHome".to_owned()
+        None => program_on_path(may_run).ok_or_else(|| {
+            "no python3 that this user may run is found in PATH: install Python, or name one with python-home= or WSGIPythonHome".to_owned()
         }),
     }
 }
@@ -52,9 +52,11 @@ fn program_in(home: &str) -> Result<PathBuf, String> {
     })
 }
 
-fn program_on_path() -> Option<PathBuf> {
+fn program_on_path(may_run: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-    std::env::split_paths(&path).map(|folder| folder.join("python3")).find(|program| program.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("python3"))
+        .find(|program| program.is_file() && may_run(program))
 }
 
 /// What embedded mode loads for a virtual environment or prefix, or for the system's Python.
@@ -62,7 +64,7 @@ fn program_on_path() -> Option<PathBuf> {
 /// # Errors
 /// Says what is not there and what to do.
 pub fn embedded(home: Option<&str>) -> Result<Embedded, String> {
-    let program = program(home)?;
+    let program = program(home, |_| true)?;
     let real = std::fs::canonicalize(&program).map_err(|error| format!("'{}': {error}", program.display()))?;
     let environment = home.map(|home| Path::new(home.split(':').next().unwrap_or(home)));
     let settings = environment.and_then(|folder| std::fs::read_to_string(folder.join("pyvenv.cfg")).ok());
@@ -167,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_home_that_is_not_there_says_how_to_make_one() {
-        let refused = program(Some("/no/such/venv")).unwrap_err();
+        let refused = program(Some("/no/such/venv"), |_| true).unwrap_err();
         assert!(refused.starts_with("'/no/such/venv' does not exist: create"), "{refused}");
     }
 }

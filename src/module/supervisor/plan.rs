@@ -67,7 +67,8 @@ impl Plan {
 
         let options = &definition.options;
         let home = options.python_home.as_deref().or(python.home.as_deref());
-        let program = python::program(home);
+        let identity = Identity { uid, groups: groups.clone() };
+        let program = python::program(home, |path| identity.first_refusal(path, 1).is_none());
         let hosts = hosts
             .ok_or_else(|| format!("WSGI7058: {START_SCRIPT} is not found beside mod_wsgi.so; reinstall the package"));
         let recipe = match (&program, hosts) {
@@ -90,7 +91,7 @@ impl Plan {
             processes: options.processes.unwrap_or(1),
             recipe,
             launch,
-            identity: Identity { uid, groups },
+            identity,
             program: program.ok(),
             log: server.error_log().or_else(|| main.error_log()).unwrap_or(2),
             definition,
@@ -176,13 +177,13 @@ fn limits(options: &mod_wsgi_core::daemon_options::DaemonOptions) -> Vec<(u32, u
     let mut limits = Vec::new();
     let seconds = options.cpu_time_limit.as_secs();
     if seconds > 0 {
-        limits.push((libc::RLIMIT_CPU as u32, seconds, seconds + 1 + options.shutdown_timeout.as_secs()));
+        limits.push((libc::RLIMIT_CPU, seconds, seconds + 1 + options.shutdown_timeout.as_secs()));
     }
     if options.memory_limit > 0 {
-        limits.push((libc::RLIMIT_DATA as u32, options.memory_limit, options.memory_limit));
+        limits.push((libc::RLIMIT_DATA, options.memory_limit, options.memory_limit));
     }
     if options.virtual_memory_limit > 0 {
-        limits.push((libc::RLIMIT_AS as u32, options.virtual_memory_limit, options.virtual_memory_limit));
+        limits.push((libc::RLIMIT_AS, options.virtual_memory_limit, options.virtual_memory_limit));
     }
     limits
 }
