@@ -338,7 +338,7 @@ pub fn ended(pid: i32, status: Option<i32>) {
     }
     let how = spawn::describe(status);
     let name = group.name.clone();
-    if group.dropped || process.generation < group.generation {
+    if group.dropped || process.generation < group.generation || crate::apache::server::is_stopping() {
         log::main_server(
             LogLevel::Info,
             format!("daemon process {pid} of group '{name}' has retired ({how})").as_bytes(),

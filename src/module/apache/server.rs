@@ -123,6 +123,15 @@ pub fn mpm_answer(query: MpmQuery) -> u32 {
     if known { u32::try_from(answer).unwrap_or_default().max(1) } else { 1 }
 }
 
+/// Whether the MPM is about to stop, or to read its configuration again.
+#[must_use]
+pub fn is_stopping() -> bool {
+    let mut state = 0;
+    // SAFETY: `state` is valid for the call.
+    let known = unsafe { ffi::ap_mpm_query(ffi::AP_MPMQ_MPM_STATE as i32, &raw mut state) == 0 };
+    known && state == ffi::AP_MPMQ_STOPPING as i32
+}
+
 /// What [`mpm_answer`] can be asked.
 #[derive(Clone, Copy)]
 pub enum MpmQuery {

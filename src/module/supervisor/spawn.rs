@@ -192,6 +192,8 @@ impl<'r> Child<'r> {
         let recipe = self.recipe;
         // SAFETY: plain system calls on values that live until exec.
         unsafe {
+            // Signals for httpd's whole process group, of MPMs and terminals, are not for daemons.
+            libc::setsid();
             if recipe.priority != 0 {
                 check(libc::setpriority(libc::PRIO_PROCESS, 0, recipe.priority), Step::Priority)?;
             }
