@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use mod_wsgi_core::daemon_options::DaemonOptions;
 use mod_wsgi_core::launch::Preload;
+use mod_wsgi_core::trusted_proxy::{Header, Network};
 
 use crate::apache::request::Pattern;
 use crate::startup::Runtime;
@@ -176,6 +177,10 @@ pub struct DirConfig {
     pub chunked_request: Option<bool>,
     /// `WSGIMapHEADToGET`.
     pub map_head: Option<MapHead>,
+    /// `WSGITrustedProxyHeaders`.
+    pub trusted_headers: Option<Vec<Header>>,
+    /// `WSGITrustedProxies`.
+    pub trusted_proxies: Option<Vec<Network>>,
 }
 
 impl DirConfig {
@@ -187,6 +192,8 @@ impl DirConfig {
         error_override: None,
         chunked_request: None,
         map_head: None,
+        trusted_headers: None,
+        trusted_proxies: None,
     };
 
     /// The configuration of an inner place over that of an outer one.
@@ -199,6 +206,8 @@ impl DirConfig {
             error_override: child.error_override.or(base.error_override),
             chunked_request: child.chunked_request.or(base.chunked_request),
             map_head: child.map_head.or(base.map_head),
+            trusted_headers: child.trusted_headers.clone().or_else(|| base.trusted_headers.clone()),
+            trusted_proxies: child.trusted_proxies.clone().or_else(|| base.trusted_proxies.clone()),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Source: RFC 3875, "The CGI Environment"; PEP 3333, "environ Variables"; observed with mod_wsgi 6.1.1. Later entries
 //! replace earlier ones: first `SetEnv` and its like, then what the request says, then what only mod_wsgi may say.
 
+use mod_wsgi_core::trusted_proxy::{Effects, Rules};
 use mod_wsgi_core::wire::{Key, PairWriter, key_for_header};
 
 use crate::apache::request::Request;
@@ -11,36 +12,72 @@ use crate::handler::Resolved;
 
 /// Writes all entries.
 pub fn write(r: Request<'_>, resolved: &Resolved, out: &mut PairWriter<'_>) {
+    let told = told_by_proxies(r);
     for (name, value) in r.variables().iter() {
         // Only we may say what begins so, and httpd's PATH is not the application's.
         if !name.starts_with(b"mod_wsgi.") && name != b"HTTPS" {
             out.named(name, value);
         }
     }
-    headers(r, resolved, out);
+    headers(r, resolved, &told, out);
     server(r, out);
     client(r, out);
     request(r, resolved, out);
-    if is_https(r) {
+    if is_https(r, &told) {
         out.known(Key::HTTPS, b"1");
     }
     module(r, resolved, out);
+    correct(&told, out);
 }
 
-/// Whether the URL scheme is https: mod_ssl says so, or a variable does.
-fn is_https(r: Request<'_>) -> bool {
+/// What trusted headers of a proxy in front say.
+fn told_by_proxies(r: Request<'_>) -> Effects {
+    let config = r.dir_config();
+    let Some(headers) = &config.trusted_headers else { return Effects::default() };
+    let rules = Rules { headers: headers.clone(), proxies: config.trusted_proxies.clone() };
+    rules.apply(r.client_ip().unwrap_or_default(), |header| {
+        let name = std::ffi::CString::new(header.name()).ok()?;
+        r.headers_in().get(&name)
+    })
+}
+
+/// Puts what proxies say in place of what the connection says.
+fn correct(told: &Effects, out: &mut PairWriter<'_>) {
+    let entries = [
+        (Key::REMOTE_ADDR, &told.remote_addr),
+        (Key::HTTP_HOST, &told.host),
+        (Key::SERVER_NAME, &told.server_name),
+        (Key::SERVER_PORT, &told.server_port),
+        (Key::SCRIPT_NAME, &told.script_name),
+        (Key::HTTP_X_FORWARDED_FOR, &told.forwarded_for),
+    ];
+    for (key, value) in entries {
+        if let Some(value) = value {
+            out.known(key, value);
+        }
+    }
+    if let Some(mount_point) = &told.script_name {
+        out.named(b"mod_wsgi.mount_point", mount_point);
+    }
+}
+
+/// Whether the URL scheme is https: a trusted proxy says so, or mod_ssl does, or a variable.
+fn is_https(r: Request<'_>, told: &Effects) -> bool {
     let variable = r.variables().get(c"HTTPS").unwrap_or_default();
-    r.is_https() || variable.eq_ignore_ascii_case(b"on") || variable == b"1"
+    let set = variable.eq_ignore_ascii_case(b"on") || variable == b"1";
+    told.https.unwrap_or(set || (!told.scheme_is_told && r.is_https()))
 }
 
 /// Request headers whose name has nothing but letters, digits and hyphens: others could be taken for one of those
 /// (`X_Forwarded_For`). `Proxy` would become a variable that HTTP clients obey (CVE-2016-5385).
-fn headers(r: Request<'_>, resolved: &Resolved, out: &mut PairWriter<'_>) {
+fn headers(r: Request<'_>, resolved: &Resolved, told: &Effects, out: &mut PairWriter<'_>) {
     let mut name_buffer = Vec::new();
     let mut repeated: Vec<(&[u8], Vec<u8>)> = Vec::new();
     let mut seen: Vec<&[u8]> = Vec::new();
     for (name, value) in r.headers_in().iter() {
-        if !name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-') || name.eq_ignore_ascii_case(b"Proxy")
+        if !name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+            || name.eq_ignore_ascii_case(b"Proxy")
+            || told.removes(name)
         {
             continue;
         }

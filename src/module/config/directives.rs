@@ -4,6 +4,7 @@ use mod_wsgi_core::daemon_options::{DaemonOptions, positive_seconds};
 use mod_wsgi_core::directive::{Words, on_off};
 use mod_wsgi_core::group_name::{is_literal, literal};
 use mod_wsgi_core::launch::Preload;
+use mod_wsgi_core::trusted_proxy::{Header, Network};
 
 use super::{Alias, AliasUrl, Definitions, DirConfig, GroupDefinition, MapHead, Routing, ServerConfig};
 use crate::apache::command::Command;
@@ -315,6 +316,20 @@ pub fn callable_object(_command: Command<'_>, config: &mut DirConfig, text: &str
 pub fn restrict_process(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
     config.restrict_process =
         Some(Words::new(text).map(|name| literal(name.as_bytes()).to_ascii_lowercase()).collect());
+    Ok(())
+}
+
+/// `WSGITrustedProxyHeaders header …`; a second one in the same place adds to the first. Names that tell nothing are
+/// accepted and without effect, as in the C module.
+pub fn trusted_proxy_headers(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
+    config.trusted_headers.get_or_insert_default().extend(Words::new(text).filter_map(|name| Header::named(&name)));
+    Ok(())
+}
+
+/// `WSGITrustedProxies address-or-network …`; a second one in the same place adds to the first.
+pub fn trusted_proxies(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
+    let networks = Words::new(text).map(|word| Network::parse(&word)).collect::<Result<Vec<_>, _>>()?;
+    config.trusted_proxies.get_or_insert_default().extend(networks);
     Ok(())
 }
 
