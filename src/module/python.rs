@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::identity::Identity;
+
 /// A Python for embedded mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Embedded {
@@ -33,6 +35,14 @@ pub fn program(home: Option<&str>, may_run: impl Fn(&Path) -> bool) -> Result<Pa
 fn program_in(home: &str) -> Result<PathBuf, String> {
     let prefix = Path::new(home.split(':').next().unwrap_or(home));
     let shown = prefix.display();
+    if let Some(refusing) = folder_that_refuses_us(prefix) {
+        let uid = rustix::process::geteuid().as_raw();
+        let who = Identity { uid, groups: Vec::new() }.describe();
+        return Err(format!(
+            "{who} may not pass '{}' on the way to '{shown}': let that user enter it, for example with chmod o+x or setfacl -m u:USER:x, or move the virtual environment",
+            refusing.display()
+        ));
+    }
     if prefix.is_file() {
         return Err(format!("'{shown}' is a file: the Python home is a folder, the one that holds bin/python3"));
     }
@@ -50,6 +60,15 @@ fn program_in(home: &str) -> Result<PathBuf, String> {
         ),
         None => format!("'{shown}' holds no bin/python3: it is neither a virtual environment nor a Python prefix"),
     })
+}
+
+/// The first folder on the way to `path` that this process may not enter.
+fn folder_that_refuses_us(path: &Path) -> Option<PathBuf> {
+    let mut above: Vec<_> = path.ancestors().collect();
+    above.reverse();
+    let denied =
+        |path: &&Path| std::fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
+    above.into_iter().find(denied).and_then(Path::parent).map(Path::to_path_buf)
 }
 
 fn program_on_path(may_run: impl Fn(&Path) -> bool) -> Option<PathBuf> {
