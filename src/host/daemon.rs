@@ -43,21 +43,24 @@ pub fn serve(main: &'static Interpreter) -> i32 {
 }
 
 fn start(control: &mut Control, main: &'static Interpreter) -> Result<(Arc<Service>, OwnedFd), String> {
-    let launch = control.launch().map_err(|why| format!("WSGI7003: Apache did not say what this process is to do: {why}"))?;
+    let launch =
+        control.launch().map_err(|why| format!("WSGI7003: Apache did not say what this process is to do: {why}"))?;
     log::set_level(launch.log_level);
     fork::watch();
     let listener = descriptors::take(files::LISTENER).ok_or("WSGI7004: the listening socket was not passed on")?;
     let board = descriptors::take(files::BOARD).ok_or("WSGI7004: the board was not passed on")?;
     let predecessors: Vec<OwnedFd> =
         (0..launch.predecessors as i32).filter_map(|at| descriptors::take(files::FIRST_PREDECESSOR + at)).collect();
-    let place = Place::map(board.as_fd(), launch.slot).map_err(|error| format!("WSGI7004: the board cannot be mapped: {error}"))?;
+    let place = Place::map(board.as_fd(), launch.slot)
+        .map_err(|error| format!("WSGI7004: the board cannot be mapped: {error}"))?;
     set_process(&launch)?;
     let group = String::from_utf8_lossy(&launch.process_group).into_owned();
     let interpreters = Interpreters::start(launch, main)
         .map_err(|why| format!("WSGI0035: the main interpreter of daemon '{group}' cannot be set up: {why}"))?;
     preload(interpreters);
     let signals = signals::catch().map_err(|error| format!("WSGI7005: signals cannot be caught: {error}"))?;
-    let service = Service::start(interpreters, listener, place).map_err(|error| format!("WSGI7006: threads cannot be started: {error}"))?;
+    let service = Service::start(interpreters, listener, place)
+        .map_err(|error| format!("WSGI7006: threads cannot be started: {error}"))?;
     service.board(board::READY);
     control.ready();
     predecessors.into_iter().for_each(control::retire);
@@ -74,7 +77,10 @@ fn set_process(launch: &Launch) -> Result<(), String> {
     if let Some(name) = &launch.locale {
         if !locale::set(name) {
             let name = String::from_utf8_lossy(name);
-            log::write(LogLevel::Warning, &format!("WSGI7014: the system has no locale '{name}'; that of Apache is used"));
+            log::write(
+                LogLevel::Warning,
+                &format!("WSGI7014: the system has no locale '{name}'; that of Apache is used"),
+            );
         }
     }
     if let Some(home) = &launch.home {

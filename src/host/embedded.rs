@@ -1,1 +1,137 @@
-//! Embedded mode.
+//! Embedded mode: Python in an Apache child, requests on Apache's threads.
+
+use crate::application::exchange::{Exchange, Gone};
+use crate::application::interpreters::Interpreters;
+use crate::application::{Outcome, preload, run};
+use crate::log::{self, ServerLog};
+use crate::python::{Interpreter, initialize};
+use crate::sys::apache::Apache;
+use crate::sys::fork;
+use mod_wsgi_core::embedded::outcome;
+use mod_wsgi_core::launch::Launch;
+use mod_wsgi_core::wire::{LogLevel, RequestHead};
+use std::any::Any;
+use std::sync::OnceLock;
+use std::thread::{self, ThreadId};
+
+/// The interpreters of this process, and the thread that is Python's main one.
+static STARTED: OnceLock<(&'static Interpreters, ThreadId)> = OnceLock::new();
+
+/// Starts Python; `false` where that fails, which has been logged.
+pub fn start(launch: &[u8], server_log: ServerLog) -> bool {
+    log::use_server(server_log);
+    fork::watch();
+    let started = Launch::decode(launch).map_err(|error| error.to_string()).and_then(|launch| {
+        let main = initialize(&launch, Interpreter::main)?;
+        Interpreters::start(launch, main)
+    });
+    match started {
+        Ok(interpreters) => {
+            preload(interpreters);
+            STARTED.set((interpreters, thread::current().id())).is_ok()
+        }
+        Err(why) => {
+            log::write(LogLevel::Crit, &format!("WSGI0036: Python cannot be started in this process: {why}"));
+            false
+        }
+    }
+}
+
+/// Runs a request; answers an outcome as [`mod_wsgi_core::embedded::outcome`] has them.
+pub fn handle(apache: Apache, head: &[u8]) -> i32 {
+    let direct = Box::new(Direct { apache, head: Vec::new(), out: Vec::new(), gone: false });
+    let Some((interpreters, _)) = STARTED.get() else { return 500 };
+    let head = match RequestHead::decode(head) {
+        Ok(head) => head,
+        Err(error) => {
+            log::write(LogLevel::Crit, &format!("WSGI7008: the head of a request cannot be read: {error}"));
+            return 500;
+        }
+    };
+    let (ended, exchange) = run(interpreters, direct, &head, 0);
+    let delivered = match exchange.map(|exchange| exchange.into_any().downcast::<Direct>()) {
+        Some(Ok(mut direct)) => direct.deliver(b"", false),
+        _ => Ok(()),
+    };
+    match (ended, delivered) {
+        (Outcome::Failed(status), _) => status.into(),
+        (Outcome::Gone, _) | (_, Err(Gone)) => outcome::CLIENT_GONE,
+        (Outcome::Complete, Ok(())) => outcome::COMPLETE,
+        (Outcome::Truncated, Ok(())) => outcome::TRUNCATED,
+        // Only daemon processes are replaced.
+        (Outcome::Changed, Ok(())) => 500,
+    }
+}
+
+/// Ends Python.
+pub fn stop() {
+    let Some((interpreters, main_thread)) = STARTED.get() else { return };
+    if !interpreters.launch().destroy_interpreters {
+        return;
+    }
+    if thread::current().id() == *main_thread && interpreters.end_subs() {
+        interpreters.main_python().finalize();
+    } else {
+        interpreters.run_exit_functions(false);
+    }
+}
+
+/// Carries a request within this process.
+struct Direct {
+    apache: Apache,
+    /// Status and headers, queued.
+    head: Vec<u8>,
+    /// Response data, queued.
+    out: Vec<u8>,
+    gone: bool,
+}
+
+impl Direct {
+    fn deliver(&mut self, piece: &[u8], flush: bool) -> Result<(), Gone> {
+        if self.gone {
+            return Err(Gone);
+        }
+        let mut give = || {
+            if !self.head.is_empty() {
+                self.apache.head(&std::mem::take(&mut self.head))?;
+            }
+            if !self.out.is_empty() {
+                self.apache.data(&std::mem::take(&mut self.out), flush && piece.is_empty())?;
+            }
+            if piece.is_empty() { Ok(()) } else { self.apache.data(piece, flush) }
+        };
+        let given = give();
+        self.gone = given.is_err();
+        given
+    }
+}
+
+impl Exchange for Direct {
+    fn read(&mut self, most: usize, into: &mut Vec<u8>) -> Result<bool, String> {
+        let start = into.len();
+        into.resize(start + most, 0);
+        let read = self.apache.read(into.get_mut(start..).unwrap_or_default());
+        into.truncate(start + read.as_ref().copied().unwrap_or(0));
+        read.map(|length| length == 0)
+    }
+
+    fn head(&mut self, payload: &[u8]) {
+        self.head = payload.to_vec();
+    }
+
+    fn queue(&mut self, piece: &[u8]) {
+        self.out.extend_from_slice(piece);
+    }
+
+    fn send(&mut self, piece: &[u8]) -> Result<(), Gone> {
+        self.deliver(piece, true)
+    }
+
+    fn log(&mut self, level: LogLevel, line: &[u8]) {
+        self.apache.log(level, line);
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}

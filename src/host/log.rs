@@ -1,7 +1,7 @@
 //! Log records that belong to no request: a daemon writes them to its error log in httpd's default format, a host in an
 //! Apache child hands them to the server.
 
-use crate::sys;
+use crate::{ignore, sys};
 use mod_wsgi_core::wire::LogLevel;
 use std::io::Write;
 use std::sync::OnceLock;
@@ -17,7 +17,7 @@ static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Warning as u8);
 /// Sends records to the server from now on.
 pub fn use_server(log: ServerLog) {
     // A second start keeps the first log: it is the same server's.
-    drop(SERVER.set(log));
+    ignore(SERVER.set(log));
 }
 
 /// Sets the least important level that is written, a syslog number.
@@ -40,7 +40,7 @@ pub fn write_bytes(level: LogLevel, text: &[u8]) {
     }
     let line = sys::clock::LocalTime::now().map_or_else(Vec::new, |now| format_line(&now, level, text));
     // Whoever cannot write to the error log has nowhere to say so.
-    drop(std::io::stderr().lock().write_all(&line));
+    ignore(std::io::stderr().lock().write_all(&line));
 }
 
 fn format_line(now: &sys::clock::LocalTime, level: LogLevel, text: &[u8]) -> Vec<u8> {

@@ -16,7 +16,7 @@ mod raised;
 
 pub use class::{Args, Class, Definition, Fields, Visit, new_instance};
 pub use config::initialize;
-pub use guard::{caught, panic_text};
+pub use guard::caught;
 pub use interpreter::{Interpreter, run_exit_functions};
 pub use module::{ModuleState, create_module, state_of};
 pub use object::{Borrowed, Object, Stored};

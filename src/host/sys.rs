@@ -5,6 +5,7 @@ pub mod board;
 pub mod clock;
 pub mod descriptors;
 pub mod fork;
+pub mod library;
 pub mod locale;
 pub mod signals;
 pub mod title;

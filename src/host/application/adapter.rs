@@ -24,12 +24,18 @@ impl Class for Adapter {
 }
 
 impl Adapter {
-    fn start_response<'a, 'py>(py: Python<'py>, this: &'a Self, arguments: Args<'a, 'py>) -> PyResult<'py, Object<'py>> {
+    fn start_response<'a, 'py>(
+        py: Python<'py>,
+        this: &'a Self,
+        arguments: Args<'a, 'py>,
+    ) -> PyResult<'py, Object<'py>> {
         let request = &this.0;
         request.expect_running(py)?;
         let (Some(status), Some(headers), 2..=3) = (arguments.get(0), arguments.get(1), arguments.len()) else {
-            let text =
-                format!("start_response() takes status, headers and optionally exc_info, {} arguments given", arguments.len());
+            let text = format!(
+                "start_response() takes status, headers and optionally exc_info, {} arguments given",
+                arguments.len()
+            );
             return py.raise(Exception::Type, &text);
         };
         if !headers.is_list() {
@@ -69,11 +75,7 @@ impl Adapter {
 }
 
 /// Checks status and headers and encodes them as the payload of a head frame; also the `Content-Length`.
-fn encode<'py>(
-    py: Python<'py>,
-    status: &Object<'py>,
-    headers: &Object<'py>,
-) -> PyResult<'py, (Vec<u8>, Option<u64>)> {
+fn encode<'py>(py: Python<'py>, status: &Object<'py>, headers: &Object<'py>) -> PyResult<'py, (Vec<u8>, Option<u64>)> {
     let mut line = Vec::with_capacity(32);
     if !status.is_text() {
         let text = format!("status must be a string, not {}", status.type_name());

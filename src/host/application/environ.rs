@@ -2,9 +2,9 @@
 //!
 //! Source: PEP 3333, "environ Variables"; the `mod_wsgi.*` and `apache.*` entries are those of mod_wsgi 6.1.1.
 
+use super::output;
 use super::request::Request;
 use super::state::State;
-use super::output;
 use crate::python::{Object, PyResult, Python};
 use crate::sys::clock;
 use mod_wsgi_core::wire::{Key, Name, RequestHead, WireError};
@@ -24,7 +24,7 @@ pub struct Arrival {
 /// # Errors
 /// What is wrong with the first one that cannot.
 pub fn check(head: &RequestHead<'_>) -> Result<(), WireError> {
-    head.environ.clone().try_for_each(|entry| entry.map(|_| ()))
+    { head.environ }.try_for_each(|entry| entry.map(|_| ()))
 }
 
 /// Makes the dictionary.
@@ -40,7 +40,7 @@ pub fn build<'py>(
 ) -> PyResult<'py, Object<'py>> {
     let environ = state.values.base.get(py).copy_dict()?;
     let mut https = false;
-    for (name, value) in head.environ.clone().flatten() {
+    for (name, value) in head.environ.flatten() {
         match name {
             Name::Known(Key::HTTPS) => https = value.eq_ignore_ascii_case(b"on") || value == b"1",
             Name::Known(key) => {

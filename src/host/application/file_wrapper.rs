@@ -2,6 +2,7 @@
 //!
 //! Source: PEP 3333, "Optional Platform-Specific File Handling".
 
+use crate::ignore;
 use crate::python::{Class, Definition, Exception, Fields, Object, PyResult, Python, Stored, Visit};
 use std::ffi::CStr;
 use std::sync::Mutex;
@@ -42,7 +43,11 @@ impl Class for FileWrapper {
 }
 
 impl FileWrapper {
-    fn new<'a, 'py>(py: Python<'py>, arguments: &'a Object<'py>, named: Option<&'a Object<'py>>) -> PyResult<'py, Self> {
+    fn new<'a, 'py>(
+        py: Python<'py>,
+        arguments: &'a Object<'py>,
+        named: Option<&'a Object<'py>>,
+    ) -> PyResult<'py, Self> {
         let by_name = |name| PyResult::Ok(named.map(|named| Ok(named.entry(&py.text(name)?))).transpose()?.flatten());
         let file = match arguments.item(0)? {
             Some(file) => Some(file),
@@ -72,7 +77,7 @@ impl FileWrapper {
         let file = py.lock(&self.file).take();
         if let Some(file) = file {
             // What the file says to being closed is nobody's business here: PEP 3333 asks for the call alone.
-            drop(file.get(py).call_method("close", []));
+            ignore(file.get(py).call_method("close", []));
             file.clear(py);
         }
         Ok(py.none())

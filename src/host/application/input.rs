@@ -100,7 +100,8 @@ impl Input {
     fn take<'py>(&self, py: Python<'py>, until: Until) -> PyResult<'py, Object<'py>> {
         let request = &self.0;
         request.expect_running(py)?;
-        let there = request.with(py, |inner| inner.body_failed.is_none() && (inner.body_ended || inner.end_of(until).is_some()));
+        let there = request
+            .with(py, |inner| inner.body_failed.is_none() && (inner.body_ended || inner.end_of(until).is_some()));
         if !there {
             let filled = request.with_detached(py, |inner| inner.fill(until));
             if let Err(why) = filled {

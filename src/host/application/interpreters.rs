@@ -3,6 +3,7 @@
 use super::script::Scripts;
 use super::set_up;
 use super::state::State;
+use crate::ignore;
 use crate::log;
 use crate::python::{self, Python, run_exit_functions};
 use mod_wsgi_core::launch::Launch;
@@ -45,7 +46,8 @@ impl Interpreter {
 
     /// How log lines call it.
     pub fn description(&self) -> String {
-        let (group, process) = (String::from_utf8_lossy(&self.name), String::from_utf8_lossy(&self.launch.process_group));
+        let (group, process) =
+            (String::from_utf8_lossy(&self.name), String::from_utf8_lossy(&self.launch.process_group));
         let interpreter =
             if group.is_empty() { "the main interpreter".to_owned() } else { format!("application group '{group}'") };
         if process.is_empty() {
@@ -88,9 +90,9 @@ impl Interpreters {
         let launch: &'static Launch = Box::leak(Box::new(launch));
         let main = Interpreter::leak(b"", launch);
         // Set once, just here.
-        drop(main.python.set(main_python));
+        ignore(main.python.set(main_python));
         let state = main_python.attach(|py| set_up::set_up(py, launch, b"").map_err(|raised| raised.text()))?;
-        drop(main.state.set(state));
+        ignore(main.state.set(state));
         Ok(Box::leak(Box::new(Self { launch, main, main_python, table: Mutex::default(), making: Mutex::default() })))
     }
 
@@ -119,12 +121,11 @@ impl Interpreters {
             return Ok(known);
         }
         let made = Interpreter::leak(name, self.launch);
-        let (python, state) = self
-            .main_python
-            .new_sub(|py| set_up::set_up(py, self.launch, name).map_err(|raised| raised.text()))?;
+        let (python, state) =
+            self.main_python.new_sub(|py| set_up::set_up(py, self.launch, name).map_err(|raised| raised.text()))?;
         // Set once, just here.
-        drop(made.python.set(python));
-        drop(made.state.set(state?));
+        ignore(made.python.set(python));
+        ignore(made.state.set(state?));
         self.table.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_vec(), made);
         Ok(made)
     }
@@ -132,23 +133,32 @@ impl Interpreters {
     /// Ends the sub-interpreters. Called detached, when no request runs and none will. Answers whether the main
     /// interpreter can be finalized; otherwise its exit functions are all that can still be run.
     pub fn end_subs(&'static self) -> bool {
-        let subs: Vec<_> =
-            self.table.lock().unwrap_or_else(PoisonError::into_inner).drain().map(|(_, interpreter)| interpreter).collect();
+        let subs: Vec<_> = self
+            .table
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain()
+            .map(|(_, interpreter)| interpreter)
+            .collect();
         let mut all = true;
         for interpreter in subs {
             if !interpreter.python.wait_or_panic().end() {
-                log::write(LogLevel::Info, "WSGI7010: threads of the application still run in a sub-interpreter, it is left");
+                log::write(
+                    LogLevel::Info,
+                    "WSGI7010: threads of the application still run in a sub-interpreter, it is left",
+                );
                 all = false;
             }
         }
         all
     }
 
-    /// Runs the exit functions of every interpreter without ending any: for when threads still run in them.
-    pub fn run_exit_functions(&'static self) {
+    /// Runs the exit functions of every interpreter without ending any, for when threads still run in them. `join` is
+    /// whether the threads of the application are joined before, which takes this to be Python's main thread.
+    pub fn run_exit_functions(&'static self, join: bool) {
         let subs: Vec<_> = self.table.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect();
         for interpreter in subs.into_iter().chain([self.main]) {
-            interpreter.attach(|py| run_exit_functions(py));
+            interpreter.attach(|py| run_exit_functions(py, join));
         }
     }
 

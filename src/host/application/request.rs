@@ -144,7 +144,11 @@ impl Request {
     /// # Errors
     /// `RuntimeError`.
     pub fn expect_running<'py>(&self, py: Python<'py>) -> PyResult<'py, ()> {
-        if self.is_over(py) { py.raise(Exception::Runtime, "the request this object belongs to is over") } else { Ok(()) }
+        if self.is_over(py) {
+            py.raise(Exception::Runtime, "the request this object belongs to is over")
+        } else {
+            Ok(())
+        }
     }
 
     /// Sends status and headers if they have not been sent, and a piece of the body. `send` is whether it has to be on

@@ -3,6 +3,7 @@
 use super::failure::{self, Phase};
 use super::interpreters::{Interpreter, Interpreters};
 use super::request::Request;
+use crate::ignore;
 use crate::log;
 use crate::python::{Object, PyResult, Python, Stored};
 use mod_wsgi_core::wire::LogLevel;
@@ -200,12 +201,16 @@ pub fn preload(interpreters: &'static Interpreters) {
             Ok(interpreter) => interpreter,
             Err(why) => {
                 let group = String::from_utf8_lossy(&preload.application_group);
-                log::write(LogLevel::Crit, &format!("WSGI0040: the interpreter for application group '{group}' cannot be made: {why}"));
+                log::write(
+                    LogLevel::Crit,
+                    &format!("WSGI0040: the interpreter for application group '{group}' cannot be made: {why}"),
+                );
                 continue;
             }
         };
         let path = &preload.script[..];
         // What failed is logged, and there is nothing to do about it now.
-        interpreter.attach(|py| drop(find(py, interpreter, Wanted { path, changed: None, resource: path, request: None })));
+        interpreter
+            .attach(|py| ignore(find(py, interpreter, Wanted { path, changed: None, resource: path, request: None })));
     }
 }

@@ -99,6 +99,9 @@ def extend_path():
         sys.path.insert(0, home)
 
 
+# The folder of the start script comes back in sub-interpreters, and holds a mod_wsgi.so that is not for Python.
+if is_daemon and host_directory is not None:
+    sys.path[:] = [entry for entry in sys.path if entry != host_directory]
 if switch_interval is not None:
     sys.setswitchinterval(switch_interval)
 install_module()

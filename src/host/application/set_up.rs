@@ -4,10 +4,10 @@
 
 use super::output;
 use super::state::State;
-use crate::log;
 use crate::python::{
     Args, Class, Definition, Exception, Fields, Object, PyResult, Python, Stored, create_module, new_instance, state_of,
 };
+use crate::{log, sys};
 use mod_wsgi_core::launch::Launch;
 use mod_wsgi_core::wire::LogLevel;
 use std::ffi::CStr;
@@ -67,10 +67,14 @@ pub fn set_up<'py>(py: Python<'py>, launch: &Launch, application_group: &[u8]) -
     put("restrict_stdin", &py.bool(launch.restrict_stdin))?;
     put("restrict_stdout", &py.bool(launch.restrict_stdout))?;
     put("restrict_signal", &py.bool(launch.restrict_signal))?;
-    put("python_path", &py.list(launch.python_path.iter().map(|path| py.file_name(path)).collect::<PyResult<'_, _>>()?)?)?;
+    put(
+        "python_path",
+        &py.list(launch.python_path.iter().map(|path| py.file_name(path)).collect::<PyResult<'_, _>>()?)?,
+    )?;
     put("python_eggs", &file_name(&launch.python_eggs)?)?;
     put("home", &file_name(&launch.home)?)?;
     let interval = launch.switch_interval.map_or(Ok(py.none()), |interval| py.float(interval as f64 / 1e6))?;
+    put("host_directory", &file_name(&sys::library::directory())?)?;
     put("switch_interval", &interval)?;
     let reporter = new_instance(&Definition::<Reporter>::make(&module)?, Reporter)?;
     put("report", &reporter.get("report")?)?;

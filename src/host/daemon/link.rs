@@ -1,9 +1,10 @@
 //! Carries one request over the socket to an Apache child.
 
 use crate::application::exchange::{Exchange, Gone};
+use crate::ignore;
 use mod_wsgi_core::wire::{
-    BODY_FAILED, BODY_LAST, FRAME_HEADER, FrameHeader, Kind, LogLevel, LogRecord, MAX_DATA, Refusal, patch_length, put_frame,
-    start_frame,
+    BODY_FAILED, BODY_LAST, FRAME_HEADER, FrameHeader, Kind, LogLevel, LogRecord, MAX_DATA, Refusal, patch_length,
+    put_frame, start_frame,
 };
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
@@ -45,7 +46,15 @@ pub struct Link {
 impl Link {
     /// A new connection.
     pub fn new(socket: OwnedFd) -> Self {
-        Self { socket, out: Vec::with_capacity(4096), open_data: None, first: Vec::new(), body: Body::Ended, welcomed: false, broken: false }
+        Self {
+            socket,
+            out: Vec::with_capacity(4096),
+            open_data: None,
+            first: Vec::new(),
+            body: Body::Ended,
+            welcomed: false,
+            broken: false,
+        }
     }
 
     /// Begins a request: whether it has a body, and what of it has come already, with the flags of that frame.
@@ -223,7 +232,7 @@ impl Exchange for Link {
         let text = line.get(..LONGEST_LINE).unwrap_or(line);
         self.put_with(|out| LogRecord { level, text }.write(out));
         // Who looks for a hanging request needs its last words now. Should Apache be gone, the next read or write says so.
-        drop(self.flush());
+        ignore(self.flush());
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::worker;
 use crate::application::interpreters::Interpreters;
+use crate::ignore;
 use crate::sys::board::Place;
 use mod_wsgi_core::launch::board;
 use rustix::event::{EventfdFlags, epoll, eventfd};
@@ -93,8 +94,10 @@ impl Service {
         let stack = if launch.stack_size > 0 { launch.stack_size as usize } else { default_stack() };
         for number in 1..=launch.threads.max(1) {
             let shared = Arc::clone(&service);
-            let thread =
-                thread::Builder::new().name(format!("wsgi:{number}")).stack_size(stack).spawn(move || worker::work(&shared))?;
+            let thread = thread::Builder::new()
+                .name(format!("wsgi:{number}"))
+                .stack_size(stack)
+                .spawn(move || worker::work(&shared))?;
             service.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         }
         Ok(service)
@@ -225,7 +228,7 @@ impl Service {
         crate::log::write(mod_wsgi_core::wire::LogLevel::Info, &text);
         self.board(board::RETIRING);
         // The socket stays open: it is the group's, and only the event queue of this process must forget it.
-        drop(epoll::delete(&self.epoll, &self.listener));
+        ignore(epoll::delete(&self.epoll, &self.listener));
         for slot in self.slots().iter() {
             if let Slot::Idle(connection) = slot {
                 if let Some(link) = &connection.link {
@@ -238,7 +241,7 @@ impl Service {
 
     fn tell_news(&self) {
         // The counter cannot overflow in the life of a process, and that is the only way this can fail.
-        drop(rustix::io::write(&self.news, &1_u64.to_ne_bytes()));
+        ignore(rustix::io::write(&self.news, &1_u64.to_ne_bytes()));
     }
 
     /// What the main thread waits on besides signals and control socket.
@@ -254,11 +257,11 @@ impl Service {
     /// Ends the threads and waits for them; only when the service is idle.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        drop(rustix::io::write(&self.stop, &1_u64.to_ne_bytes()));
+        ignore(rustix::io::write(&self.stop, &1_u64.to_ne_bytes()));
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A thread whose panic got this far has logged it.
-            drop(thread.join());
+            ignore(thread.join());
         }
     }
 }
@@ -266,5 +269,5 @@ impl Service {
 /// Closes a socket for what the child might still send; what has come is kept.
 pub fn close_input(socket: BorrowedFd<'_>) {
     // It fails only where the child is gone already.
-    drop(shutdown(socket, Shutdown::Read));
+    ignore(shutdown(socket, Shutdown::Read));
 }

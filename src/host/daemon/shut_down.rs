@@ -3,6 +3,7 @@
 use super::control::{Control, Said};
 use super::exit_now;
 use super::service::Service;
+use crate::ignore;
 use crate::log;
 use mod_wsgi_core::wire::LogLevel;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -32,9 +33,9 @@ fn wait(service: &Service, control: Option<&Control>, signals: &OwnedFd, until: 
     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
     let left = left.and_then(|left| Timespec::try_from(left).ok());
     // An interrupted wait is a wait that has ended; the caller looks again.
-    drop(poll(&mut files, left.as_ref()));
+    ignore(poll(&mut files, left.as_ref()));
     let mut counter = [0; 8];
-    drop(rustix::io::read(service.news().as_fd(), &mut counter));
+    ignore(rustix::io::read(service.news().as_fd(), &mut counter));
 }
 
 /// The signals that have come; the last one that asks for an end counts.
@@ -126,12 +127,12 @@ fn end(service: &Service) -> i32 {
     }
     if !service.is_idle() {
         log::write(LogLevel::Warning, "WSGI7023: requests still run after graceful-timeout and are cut off");
-        interpreters.run_exit_functions();
+        interpreters.run_exit_functions(false);
         exit_now(0);
     }
     service.stop();
     if !interpreters.end_subs() {
-        interpreters.run_exit_functions();
+        interpreters.run_exit_functions(true);
         exit_now(0);
     }
     // Back in the start script Python ends by itself: threads are joined, atexit functions run, modules cleared.

@@ -5,6 +5,7 @@ use super::link::Link;
 use super::service::{self, LISTENER, STOP, Service};
 use crate::application::exchange::Gone;
 use crate::application::{Outcome, run};
+use crate::ignore;
 use crate::log;
 use crate::python::caught;
 use crate::sys::clock;
@@ -50,7 +51,8 @@ fn is_welcome(service: &Service, socket: &OwnedFd) -> bool {
         user == 0 || user == rustix::process::geteuid().as_raw() || service.interpreters.launch().peers.contains(&user);
     if !welcome {
         let process = peer.pid.as_raw_nonzero();
-        let text = format!("WSGI7017: a connection of user {user} (process {process}), who is not Apache's user, was closed");
+        let text =
+            format!("WSGI7017: a connection of user {user} (process {process}), who is not Apache's user, was closed");
         log::write(LogLevel::Warning, &text);
     }
     welcome
@@ -68,7 +70,7 @@ fn accept(service: &Service) {
     if limit > 0 {
         for timeout in [Timeout::Recv, Timeout::Send] {
             // A socket without a limit still works.
-            drop(set_socket_timeout(&socket, timeout, Some(Duration::from_millis(limit))));
+            ignore(set_socket_timeout(&socket, timeout, Some(Duration::from_millis(limit))));
         }
     }
     let name = service.reserve();
@@ -110,7 +112,7 @@ fn refuse_stranger(connection: &mut Connection) {
     if let Some(link) = &mut connection.link {
         link.refuse(Refusal { status: 503, retry: false, reason: REASON.as_bytes() });
         // The connection is closed in any case.
-        drop(link.flush());
+        ignore(link.flush());
     }
 }
 

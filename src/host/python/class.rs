@@ -90,7 +90,10 @@ impl<C, F> Getter<C> for F where F: for<'a, 'py> Fn(Python<'py>, &'a C) -> PyRes
 pub trait Next<C>: for<'a, 'py> Fn(Python<'py>, &'a C) -> PyResult<'py, Option<Object<'py>>> + Copy {}
 impl<C, F> Next<C> for F where F: for<'a, 'py> Fn(Python<'py>, &'a C) -> PyResult<'py, Option<Object<'py>>> + Copy {}
 /// `__new__`: from the positional arguments and, where there are any, a dictionary of named ones.
-pub trait New<C>: for<'a, 'py> Fn(Python<'py>, &'a Object<'py>, Option<&'a Object<'py>>) -> PyResult<'py, C> + Copy {}
+pub trait New<C>:
+    for<'a, 'py> Fn(Python<'py>, &'a Object<'py>, Option<&'a Object<'py>>) -> PyResult<'py, C> + Copy
+{
+}
 impl<C, F> New<C> for F where
     F: for<'a, 'py> Fn(Python<'py>, &'a Object<'py>, Option<&'a Object<'py>>) -> PyResult<'py, C> + Copy
 {
@@ -178,8 +181,7 @@ impl<C: Class> Definition<C> {
     /// # Errors
     /// `MemoryError`.
     pub fn make<'py>(module: &Object<'py>) -> PyResult<'py, Object<'py>> {
-        let empty =
-            Self { slots: vec![], methods: vec![], getters: vec![], instantiable: false, class: PhantomData };
+        let empty = Self { slots: vec![], methods: vec![], getters: vec![], instantiable: false, class: PhantomData };
         C::define(empty).build(module)
     }
 

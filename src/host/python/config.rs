@@ -8,8 +8,10 @@ use std::ffi::{CStr, CString};
 
 /// What a failed status says.
 pub(super) fn status_text(status: &ffi::PyStatus) -> String {
-    // SAFETY: the texts of a status are null or static C strings.
-    let text = |raw| if raw == std::ptr::null() { None } else { Some(unsafe { CStr::from_ptr(raw) }.to_string_lossy()) };
+    let text = |raw: *const std::ffi::c_char| {
+        // SAFETY: the texts of a status are null or static C strings.
+        (!raw.is_null()).then(|| unsafe { CStr::from_ptr(raw) }.to_string_lossy())
+    };
     let message = text(status.err_msg).unwrap_or("no reason given".into());
     match text(status.func) {
         Some(function) => format!("{function}: {message}"),
@@ -37,7 +39,11 @@ fn c_text(bytes: &[u8]) -> Result<CString, String> {
 }
 
 impl Config {
-    fn set(&mut self, field: impl FnOnce(&mut ffi::PyConfig) -> *mut *mut libc::wchar_t, value: &[u8]) -> Result<(), String> {
+    fn set(
+        &mut self,
+        field: impl FnOnce(&mut ffi::PyConfig) -> *mut *mut libc::wchar_t,
+        value: &[u8],
+    ) -> Result<(), String> {
         let value = c_text(value)?;
         let field = field(&mut self.0);
         // SAFETY: the field is one of this configuration's; the text is NUL-terminated.

@@ -127,25 +127,14 @@ impl<'py> Python<'py> {
     /// `SyntaxError` and what else the compiler raises.
     pub fn compile(self, source: &[u8], file_name: &Object<'py>) -> PyResult<'py, Object<'py>> {
         let compile = self.import("builtins")?.get("compile")?;
-        compile.call([
-            &*self.bytes(source)?.as_ref_object(),
-            file_name,
-            &self.text("exec")?,
-            &self.int(0)?,
-            &self.bool(true),
-        ])
+        compile.call([&self.bytes(source)?, file_name, &self.text("exec")?, &self.int(0)?, &self.bool(true)])
     }
 
     /// Runs a code object as the body of the module `name`, registered in `sys.modules`.
     ///
     /// # Errors
     /// What the code raises; the module is unregistered then.
-    pub fn run_module(
-        self,
-        name: &Object<'py>,
-        code: &Object<'py>,
-        path: &Object<'py>,
-    ) -> PyResult<'py, Object<'py>> {
+    pub fn run_module(self, name: &Object<'py>, code: &Object<'py>, path: &Object<'py>) -> PyResult<'py, Object<'py>> {
         // SAFETY: attached, all are live; null says that there is no cached file.
         unsafe {
             let (name, code, path) = (name.as_ptr(), code.as_ptr(), path.as_ptr());
@@ -164,11 +153,6 @@ impl<'py> Python<'py> {
 }
 
 impl<'py> Object<'py> {
-    /// Itself, to borrow a temporary in a list of arguments.
-    fn as_ref_object(&self) -> &Self {
-        self
-    }
-
     /// Whether it is a `list` and of no derived type.
     pub fn is_plain_list(&self) -> bool {
         // SAFETY: attached and live.
@@ -197,12 +181,6 @@ impl<'py> Object<'py> {
     pub fn is_text(&self) -> bool {
         // SAFETY: attached and live.
         unsafe { ffi::PyUnicode_Check(self.as_ptr()) != 0 }
-    }
-
-    /// Whether it can be called.
-    pub fn is_callable(&self) -> bool {
-        // SAFETY: attached and live.
-        unsafe { ffi::PyCallable_Check(self.as_ptr()) != 0 }
     }
 
     /// Whether it counts as true; an exception counts as false.
@@ -255,13 +233,15 @@ impl<'py> Object<'py> {
     /// # Errors
     /// `UnicodeEncodeError` where it holds other characters, `TypeError` where it is no `str`.
     pub fn put_latin1(&self, out: &mut Vec<u8>) -> PyResult<'py, ()> {
-        // SAFETY: attached and live; an ASCII `str` stores one byte for each character, for as long as it lives.
+        // SAFETY: attached and live. A `str` hands out its UTF-8 form, which is its own content where it is ASCII, and so
+        // of the same length; it lives as long as the `str`.
         unsafe {
-            if self.is_text() && ffi::PyUnicode_READY(self.as_ptr()) == 0 && ffi::PyUnicode_IS_ASCII(self.as_ptr()) != 0
-            {
-                let start = ffi::PyUnicode_1BYTE_DATA(self.as_ptr());
-                let length = ffi::PyUnicode_GET_LENGTH(self.as_ptr()) as usize;
-                out.extend_from_slice(std::slice::from_raw_parts(start, length));
+            let mut length = 0;
+            let start = ffi::PyUnicode_AsUTF8AndSize(self.as_ptr(), &mut length);
+            if start.is_null() {
+                ffi::PyErr_Clear();
+            } else if length == ffi::PyUnicode_GetLength(self.as_ptr()) {
+                out.extend_from_slice(std::slice::from_raw_parts(start.cast(), length as usize));
                 return Ok(());
             }
             let encoded = Object::owned(self.py(), ffi::PyUnicode_AsLatin1String(self.as_ptr()))?;

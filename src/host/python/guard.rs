@@ -1,6 +1,6 @@
 //! Where panics stop: every function that C calls runs its body through here.
 
-use super::{Exception, Object, PyResult, Python, Raised};
+use super::{Exception, Object, PyResult, Python};
 use crate::log;
 use mod_wsgi_core::wire::LogLevel;
 use pyo3::ffi;
@@ -23,7 +23,7 @@ macro_rules! c_function {
 pub(super) use c_function;
 
 /// What a panic said.
-pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()
@@ -84,22 +84,6 @@ pub(super) unsafe fn optional<'py>(
     }
 }
 
-/// For functions that answer 0, or -1 when they raise.
-///
-/// # Safety
-/// The thread is attached.
-pub(super) unsafe fn status<'py>(work: impl FnOnce(Python<'py>) -> PyResult<'py, ()>) -> std::ffi::c_int {
-    // SAFETY: promised by the caller.
-    let py = unsafe { Python::assume() };
-    match or_runtime_error(py, work) {
-        Ok(()) => 0,
-        Err(raised) => {
-            raised.restore();
-            -1
-        }
-    }
-}
-
 /// For the garbage collector's walk, and for the end of an object: no exception, and the answer is a number of its own.
 ///
 /// # Safety
@@ -108,9 +92,4 @@ pub(super) unsafe fn plain<'py, R: Default>(work: impl FnOnce(Python<'py>) -> R)
     // SAFETY: promised by the caller.
     let py = unsafe { Python::assume() };
     caught("the life of an object", || work(py)).unwrap_or_default()
-}
-
-/// An exception that is of no use to anybody.
-pub(super) fn ignore<T>(result: PyResult<'_, T>) {
-    drop::<Result<T, Raised<'_>>>(result);
 }

@@ -1,6 +1,7 @@
 //! Interpreters, and how threads come to them: one thread state for each thread and interpreter.
 
-use super::{Python, Raised, guard};
+use super::{Python, Raised};
+use crate::ignore;
 use pyo3::ffi;
 use std::cell::RefCell;
 use std::ptr::null_mut;
@@ -93,7 +94,10 @@ impl Interpreter {
     ///
     /// # Errors
     /// What CPython answers; an error of `set_up` is the caller's.
-    pub fn new_sub<R>(&'static self, set_up: impl for<'py> FnOnce(Python<'py>) -> R) -> Result<(&'static Self, R), String> {
+    pub fn new_sub<R>(
+        &'static self,
+        set_up: impl for<'py> FnOnce(Python<'py>) -> R,
+    ) -> Result<(&'static Self, R), String> {
         self.attach(|_py| {
             // SAFETY: attached to the main interpreter; CPython leaves the new state current when it succeeds, and
             // swapping back leaves this thread as it was. The token of `set_up` is for the new interpreter only.
@@ -127,14 +131,14 @@ impl Interpreter {
         // Python, as the caller promises. After the end the state is gone and must not be used.
         unsafe {
             ffi::PyEval_RestoreThread(state);
-            let py = Python::assume();
-            run_exit_functions(py);
+            // First of all, because `threading` takes the thread that imported it for its main one and waits for its state.
             for other in std::mem::take(&mut *self.states.lock().unwrap_or_else(PoisonError::into_inner)) {
                 if other.0 != state {
                     ffi::PyThreadState_Clear(other.0);
                     ffi::PyThreadState_Delete(other.0);
                 }
             }
+            run_exit_functions(Python::assume(), true);
             let head = ffi::PyInterpreterState_ThreadHead(self.raw.load(Ordering::Acquire));
             if head != state || !ffi::PyThreadState_Next(head).is_null() {
                 ffi::PyEval_SaveThread();
@@ -168,19 +172,21 @@ impl Interpreter {
     }
 }
 
-/// Joins the interpreter's threads and runs its `atexit` functions, as its end does; what fails is of no use any more.
-pub fn run_exit_functions(py: Python<'_>) {
-    let run = || {
+/// Runs the interpreter's `atexit` functions, as its end does, after joining its threads if `join` says so; what fails is of
+/// no use any more.
+pub fn run_exit_functions(py: Python<'_>, join: bool) {
+    let shut_down_threading = || {
         if let Some(threading) = py.modules().entry(&py.text("threading")?) {
             threading.call_method("_shutdown", [])?;
             // The end of the interpreter calls it again, on a thread that `threading` does not take for its main one.
-            let nothing = py.import("builtins")?.get("bool")?;
-            threading.set("_shutdown", &nothing)?;
+            threading.set("_shutdown", &py.import("builtins")?.get("bool")?)?;
         }
         Ok::<(), Raised<'_>>(())
     };
-    guard::ignore(run());
-    guard::ignore(py.import("atexit").and_then(|atexit| atexit.call_method("_run_exitfuncs", [])));
+    if join {
+        ignore(shut_down_threading());
+    }
+    ignore(py.import("atexit").and_then(|atexit| atexit.call_method("_run_exitfuncs", [])));
 }
 
 #[cfg(Py_3_12)]

@@ -1,8 +1,9 @@
 //! Modules with a state of their own in each interpreter.
 
 use super::class::{Fields, Visit};
-use super::guard::{self, c_function};
+use super::guard::c_function;
 use super::{Object, PyResult, Python};
+use crate::ignore;
 use pyo3::ffi;
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr::{null, null_mut};
@@ -98,7 +99,7 @@ pub fn create_module<'py, S: ModuleState>(
         let state = Box::into_raw(Box::new(fill(&module)?));
         ffi::PyModule_GetState(module.as_ptr()).cast::<Place<S>>().write(state);
         for name in ["__loader__", "__package__", "__spec__"] {
-            guard::ignore(module.set(name, &py.none()));
+            ignore(module.set(name, &py.none()));
         }
         Ok(module)
     }

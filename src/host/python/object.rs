@@ -85,11 +85,6 @@ impl<'py> Object<'py> {
         self.py
     }
 
-    /// Whether both are one object.
-    pub fn is(&self, other: &Object<'_>) -> bool {
-        self.raw == other.raw
-    }
-
     /// Whether it is `None`.
     pub fn is_none(&self) -> bool {
         // SAFETY: only addresses are compared.

@@ -2,6 +2,7 @@
 
 use super::{Object, PyResult, Python};
 use pyo3::ffi;
+#[cfg(not(Py_3_12))]
 use std::ptr::null_mut;
 
 /// The exceptions this code raises itself.
@@ -88,25 +89,26 @@ impl<'py> Raised<'py> {
         }
     }
 
-    /// The exception of somebody else, to be raised again with its traceback.
-    ///
-    /// # Errors
-    /// `TypeError` where this is no exception triple.
+    /// The exception of somebody else, to be raised again with its traceback; a `TypeError` where this is no exception
+    /// triple.
     pub fn from_triple(triple: &Object<'py>) -> Self {
         let py = triple.py();
         let part = |at| triple.item(at).ok().flatten();
         let (Some(kind), Some(value), Some(trace)) = (part(0), part(1), part(2)) else {
             return Self::new(py, Exception::Type, "exc_info must hold an exception's type, value and traceback");
         };
-        // SAFETY: attached; `PyErr_Restore` takes over the three references, and null stands for "none".
+        // SAFETY: attached, all are live; the functions keep references of their own.
         unsafe {
             if ffi::PyExceptionClass_Check(kind.as_ptr()) == 0 {
                 return Self::new(py, Exception::Type, "exc_info does not begin with an exception's type");
             }
-            let trace = if trace.is_none() { null_mut() } else { trace.into_ptr() };
-            ffi::PyErr_Restore(kind.into_ptr(), value.into_ptr(), trace);
+            if ffi::PyExceptionInstance_Check(value.as_ptr()) == 0 {
+                ffi::PyErr_SetObject(kind.as_ptr(), value.as_ptr());
+                return Self::fetch(py);
+            }
+            ffi::PyException_SetTraceback(value.as_ptr(), trace.as_ptr());
         }
-        Self::fetch(py)
+        Self(value)
     }
 
     /// Sets the exception in the thread again, for a C function that answers "raised".

@@ -1,2 +1,119 @@
-//! placeholder
-pub fn host() -> *const mod_wsgi_core::embedded::Host { std::ptr::null() }
+//! The C interface to `mod_wsgi.so` in embedded mode, see [`mod_wsgi_core::embedded`].
+
+use crate::application::exchange::Gone;
+use crate::embedded;
+use crate::python::caught;
+use mod_wsgi_core::embedded::{ABI, Exchange, Host, ServerLog, outcome};
+use mod_wsgi_core::wire::LogLevel;
+use std::ffi::c_char;
+
+/// The table, which holds pointers to what never changes.
+struct Table(Host);
+// SAFETY: see the type.
+unsafe impl Sync for Table {}
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
+
+static HOST: Table = Table(Host {
+    abi: ABI,
+    version: VERSION.as_ptr().cast::<c_char>(),
+    start: start_host,
+    handle: handle_request,
+    stop: stop_host,
+});
+
+/// The table for `mod_wsgi.so`.
+pub fn host() -> *const Host {
+    &raw const HOST.0
+}
+
+/// # Safety
+/// `start` and `length` are a slice that lives for `'a`, or `length` is 0.
+unsafe fn bytes<'a>(start: *const u8, length: usize) -> &'a [u8] {
+    // SAFETY: promised by the caller.
+    if length == 0 { &[] } else { unsafe { std::slice::from_raw_parts(start, length) } }
+}
+
+unsafe extern "C" fn start_host(launch: *const u8, length: usize, log: ServerLog) -> i32 {
+    // SAFETY: the module passes an encoded launch block, alive during the call.
+    let launch = unsafe { bytes(launch, length) };
+    // SAFETY: the module's log function takes any line, from any thread, as long as the process lives.
+    let log = move |level: LogLevel, text: &[u8]| unsafe { log(level as u8, text.as_ptr(), text.len()) };
+    i32::from(caught("the start of Python", || embedded::start(launch, Box::new(log))) != Some(true))
+}
+
+unsafe extern "C" fn handle_request(exchange: *const Exchange, head: *const u8, length: usize) -> i32 {
+    // SAFETY: the module passes the payload of a request frame, alive during the call.
+    let head = unsafe { bytes(head, length) };
+    caught("a request", || embedded::handle(Apache(exchange), head)).unwrap_or(500)
+}
+
+unsafe extern "C" fn stop_host() {
+    // What a panic says has been logged, and there is nobody to tell.
+    caught("the end of Python", embedded::stop).unwrap_or_default();
+}
+
+#[allow(clippy::assertions_on_constants, reason = "a status for the client must not be taken for another outcome")]
+const _: () = assert!(outcome::COMPLETE < 400 && outcome::TRUNCATED < 400 && outcome::CLIENT_GONE < 400);
+
+/// Apache, for the duration of one request.
+pub struct Apache(*const Exchange);
+
+// SAFETY: its functions are called by one thread at a time, and only while the request runs: the request gives it back
+// before `handle_request` returns.
+unsafe impl Send for Apache {}
+
+impl Apache {
+    fn exchange(&self) -> &Exchange {
+        // SAFETY: the module keeps it alive while the request runs.
+        unsafe { &*self.0 }
+    }
+
+    /// Reads a piece of the request body; 0 is its end.
+    ///
+    /// # Errors
+    /// Apache's words.
+    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, String> {
+        let apache = self.exchange();
+        // SAFETY: the function writes at most that many bytes.
+        let length = unsafe { (apache.read)(apache.context, into.as_mut_ptr(), into.len()) };
+        usize::try_from(length).map_err(|_| {
+            let mut length = 0;
+            // SAFETY: the text is valid until the next call, and copied before.
+            let text = unsafe {
+                let start = (apache.read_error)(apache.context, &mut length);
+                bytes(start, if start.is_null() { 0 } else { length })
+            };
+            String::from_utf8_lossy(text).into_owned()
+        })
+    }
+
+    /// Gives status and headers, the payload of a head frame.
+    ///
+    /// # Errors
+    /// [`Gone`] where Apache does not take them.
+    pub fn head(&mut self, payload: &[u8]) -> Result<(), Gone> {
+        let apache = self.exchange();
+        // SAFETY: the slice is alive during the call.
+        let answer = unsafe { (apache.head)(apache.context, payload.as_ptr(), payload.len()) };
+        if answer == 0 { Ok(()) } else { Err(Gone) }
+    }
+
+    /// Gives a piece of the response body; `flush` is whether it has to be on its way when this returns.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn data(&mut self, piece: &[u8], flush: bool) -> Result<(), Gone> {
+        let apache = self.exchange();
+        // SAFETY: the slice is alive during the call.
+        let answer = unsafe { (apache.data)(apache.context, piece.as_ptr(), piece.len(), flush.into()) };
+        if answer == 0 { Ok(()) } else { Err(Gone) }
+    }
+
+    /// Writes a line to the request's log.
+    pub fn log(&mut self, level: LogLevel, line: &[u8]) {
+        let apache = self.exchange();
+        // SAFETY: the slice is alive during the call.
+        unsafe { (apache.log)(apache.context, level as u8, line.as_ptr(), line.len()) };
+    }
+}

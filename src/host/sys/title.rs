@@ -1,5 +1,7 @@
 //! The title of the process, as `ps` shows it.
 
+use crate::ignore;
+
 /// Writes `title` over the arguments the process was started with, which is where `ps` reads it; longer ones are cut.
 pub fn set(title: &[u8]) {
     let Ok(stat) = std::fs::read_to_string("/proc/self/stat") else { return };
@@ -24,6 +26,6 @@ pub fn set(title: &[u8]) {
     let short: Vec<u8> = title.iter().copied().filter(|byte| *byte != 0).take(15).collect();
     if let Ok(short) = std::ffi::CString::new(short) {
         // A title is a nicety, so a refusal is no reason to complain.
-        drop(rustix::thread::set_name(&short));
+        ignore(rustix::thread::set_name(&short));
     }
 }

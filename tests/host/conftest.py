@@ -1,0 +1,72 @@
+"""Finds the Pythons of this machine, and starts daemons with them."""
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import textwrap
+
+import pytest
+from daemon import BUILT, Daemon, Group
+
+PLACES = ["/usr/bin/python3*", "/usr/local/bin/python3*", "/opt/*/bin/python3*", "~/.pyenv/versions/*/bin/python3*",
+          "~/.local/share/uv/python/*/bin/python3*", "/opt/homebrew/bin/python3*"]
+QUESTION = "import sys; print('%d.%d%s' % (*sys.version_info[:2], 't' if 't' in sys.abiflags else ''), sys.executable)"
+
+
+def pythons():
+    """One Python for each version there is a host for: WSGI_TEST_PYTHONS (paths), or what is found in the usual places."""
+    named = os.environ.get("WSGI_TEST_PYTHONS", "").split()
+    candidates = named or [shutil.which("python3"), *(path for place in PLACES for path in sorted(glob.glob(os.path.expanduser(place))))]
+    found = {}
+    for path in candidates:
+        if not path or not re.search(r"python3(\.\d+t?)?$", path):
+            continue
+        answer = subprocess.run([path, "-c", QUESTION], capture_output=True, text=True)
+        version, _, path = answer.stdout.strip().partition(" ")
+        if answer.returncode == 0 and (BUILT / f"mod_wsgi_host.cpython-{version.replace('.', '')}.so").exists():
+            found.setdefault(version, path)
+    return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))
+
+
+PYTHONS = pythons()
+
+
+@pytest.fixture(scope="session", params=PYTHONS or [None])
+def python(request):
+    if request.param is None:
+        pytest.fail("no Python that target/mod_wsgi has a host for; run packaging/compile first")
+    return PYTHONS[request.param]
+
+
+class Place:
+    """A folder with scripts, and the processes of one group."""
+
+    def __init__(self, python, folder):
+        self.python, self.folder, self.daemons = python, folder, []
+        self.group = Group(folder)
+
+    def script(self, text, name="app.wsgi"):
+        path = self.folder / name
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def start(self, **how):
+        daemon = Daemon(how.pop("python", self.python), self.group, self.folder / f"log{len(self.daemons)}", **how)
+        self.daemons.append(daemon)
+        return daemon
+
+    def close(self):
+        for daemon in self.daemons:
+            daemon.kill()
+        self.group.close()
+
+
+@pytest.fixture
+def place(python, tmp_path):
+    place = Place(python, tmp_path)
+    yield place
+    place.close()
+    crit = [line for daemon in place.daemons for line in daemon.text().splitlines() if "WSGI7000" in line or "Fatal Python" in line]
+    assert not crit, crit

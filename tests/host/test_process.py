@@ -1,0 +1,252 @@
+"""The life of a daemon process: start, retirement without loss, its end, and connections that misbehave."""
+
+import glob
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+from conftest import PYTHONS
+from daemon import BUILT, READY, RETIRING, TOP, Daemon, closed
+from wire import BODY_FOLLOWS, HAS_BODY, frame, hello, request
+
+APPLICATION = """
+    import time, sys
+    def application(environ, start_response):
+        time.sleep(float(environ["QUERY_STRING"] or 0))
+        start_response("200 OK", [])
+        return [b"ok"]
+"""
+
+
+@pytest.fixture
+def script(place):
+    return place.script(APPLICATION)
+
+
+def send(child, script, seconds):
+    child.send(request(script, {"PATH_INFO": "/", "QUERY_STRING": str(seconds), "REQUEST_METHOD": "GET"}))
+
+
+def test_a_running_request_is_finished_and_idle_connections_are_closed(place, script):
+    daemon = place.start().ready()
+    busy, idle = daemon.child(), daemon.child()
+    assert idle.ask(script).body == b"ok"
+    send(busy, script, 0.5)
+    time.sleep(0.2)
+    daemon.retire()
+    assert closed(idle)
+    assert place.group.board() == RETIRING
+    answer = busy.answer()
+    assert answer.body == b"ok" and answer.end == 1, "the last answer says that the connection ends"
+    assert daemon.wait() == 0, daemon.text()
+
+
+def test_no_request_is_lost_between_two_processes(place, script):
+    """A child that finds its connection closed asks again on another; whatever was accepted is answered."""
+    import threading
+    from wire import Child
+    counts, errors, stop = [0, 0], [], threading.Event()
+
+    def ask():
+        child = None
+        while not stop.is_set():
+            try:
+                child = child or Child(place.group.path)
+                answer = child.ask(script)
+                assert answer.complete and answer.body == b"ok"
+                counts[0] += 1
+                if answer.end & 1:
+                    child = None
+            except BrokenPipeError:
+                counts[1] += 1  # refused before anything was sent
+                child = None
+            except Exception as error:
+                errors.append(repr(error))
+                return
+    daemons = [place.start(slot=0).ready()]
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for slot in range(1, 4):
+        time.sleep(0.3)
+        daemons.append(place.start(slot=slot, predecessors=[daemons[-1]]).ready())
+        assert daemons[-2].wait() == 0
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not errors and counts[0] > 100, (errors, counts)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+def test_signals_end_the_process_in_order(place, script, name):
+    daemon = place.start().ready()
+    child = daemon.child()
+    send(child, script, 0.3)
+    time.sleep(0.1)
+    daemon.process.send_signal(getattr(signal, name))
+    assert child.answer().body == b"ok"
+    assert daemon.wait() == 0, daemon.text()
+
+
+def test_the_end_of_apache_ends_the_process(place):
+    daemon = place.start().ready()
+    daemon.control.close()
+    assert daemon.wait() == 0
+
+
+def test_maximum_requests_retires_the_process(place, script):
+    daemon = place.start(maximum_requests=3).ready()
+    child = daemon.child()
+    assert [child.ask(script).end for _ in range(3)] == [0, 0, 1]
+    assert daemon.wait() == 0
+
+
+def test_a_request_that_does_not_end_is_cut_off(place, script):
+    daemon = place.start(graceful_timeout=300, shutdown_timeout=5000).ready()
+    child = daemon.child()
+    send(child, script, 30)
+    time.sleep(0.2)
+    daemon.retire()
+    assert daemon.wait() == 0
+    daemon.expect("WSGI7023")
+
+
+def test_an_exit_that_hangs_is_cut_off(place):
+    script = place.script("""
+        import atexit, time
+        atexit.register(time.sleep, 30)
+        def application(e, s): s("200 OK", []); return [b"ok"]
+    """)
+    daemon = place.start(shutdown_timeout=500).ready()
+    assert daemon.child().ask(script).body == b"ok"
+    daemon.retire()
+    assert daemon.wait() == 255
+    daemon.expect("WSGI7021")
+
+
+def test_a_request_that_waited_too_long_is_refused(place, script):
+    daemon = place.start(queue_timeout=1000).ready()
+    now = int(time.time() * 1e6)
+    child = daemon.child()
+    answer = child.ask(script, start=now - 5_000_000)
+    assert answer.status == 504 and "queue-timeout" in answer.refused[0]
+    assert child.ask(script, start=now).body == b"ok"
+
+
+def test_another_release_is_refused_with_the_reason(place, script):
+    daemon = place.start().ready()
+    answer = daemon.child(greeting=hello(version="6.9.9")).ask(script)
+    assert answer.status == 503 and "restart Apache" in answer.refused[0]
+
+
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.0\r\n\r\n" * 10, frame(0x14), hello() + frame(0x99), hello() + frame(0x13, b"x"),
+                                  hello() + frame(2, b"short"), frame(1, b"XXXX" + b"\1\0" + b"7")])
+def test_garbage_closes_the_connection_and_nothing_else(place, script, data):
+    daemon = place.start().ready()
+    child = daemon.child(greeting=b"")
+    child.send(data)
+    assert closed(child)
+    daemon.expect("WSGI7018")
+    assert daemon.child().ask(script).body == b"ok"
+
+
+def test_silent_and_slow_connections_hold_no_thread(place, script):
+    daemon = place.start(threads=1).ready()
+    silent = [daemon.child(greeting=b"") for _ in range(5)]
+    whole = hello() + request(script, {"PATH_INFO": "/", "QUERY_STRING": "", "REQUEST_METHOD": "GET"}, flags=HAS_BODY | BODY_FOLLOWS)
+    whole += frame(3, b"body", 1)
+    slow = silent[0]
+    for at in range(0, len(whole), 7):
+        slow.socket.sendall(whole[at:at + 7])
+        if at % 70 == 0:
+            assert daemon.child().ask(script).body == b"ok"
+    assert slow.answer().body == b"ok"
+
+
+def test_a_connection_cut_in_a_request_runs_nothing(place):
+    script = place.script("""
+        import sys
+        def application(e, s):
+            print("was run", file=sys.stderr)
+            s("200 OK", [])
+            return [b""]
+    """)
+    daemon = place.start().ready()
+    whole = request(script, {"PATH_INFO": "/"}, flags=HAS_BODY | BODY_FOLLOWS) + frame(3, b"body", 1)
+    for cut in (3, 20, len(whole) - 8, len(whole) - 1):
+        child = daemon.child()
+        child.send(whole[:cut])
+        child.close()
+    daemon.retire()
+    assert daemon.wait() == 0
+    assert "was run" not in daemon.text()
+
+
+def test_a_request_sent_before_retirement_is_answered(place, script):
+    daemon = place.start(threads=1).ready()
+    busy, queued = daemon.child(), daemon.child()
+    assert queued.ask(script).body == b"ok"
+    send(busy, script, 0.5)
+    time.sleep(0.1)
+    send(queued, script, 0)
+    time.sleep(0.1)
+    daemon.retire()
+    assert busy.answer().body == b"ok"
+    assert queued.answer().body == b"ok"
+    assert daemon.wait() == 0
+
+
+def test_the_process_has_its_title(place):
+    daemon = place.start(display_name="(wsgi:test)").ready()
+    assert open(f"/proc/{daemon.process.pid}/cmdline").read().rstrip("\0") == "(wsgi:test)"
+
+
+def test_a_home_that_cannot_be_entered_is_told(place):
+    daemon = place.start(home=str(place.folder / "nowhere"))
+    kind, text = daemon.message()
+    assert kind == "f" and text.startswith("WSGI7007: ") and "nowhere" in text
+    assert daemon.wait() == 78
+
+
+def other_pythons():
+    """Pythons that are too old, as far as this machine has any."""
+    places = ["/usr/bin/python", "/usr/local/bin/python", "~/.pyenv/versions/*/bin/python"]
+    found = [path for place in places for path in glob.glob(os.path.expanduser(place) + "[23].[0-9]")]
+    return [path for path in found if subprocess.run([path, "-c", ""], capture_output=True).returncode == 0]
+
+
+def test_an_unsupported_python_is_named(place):
+    for python in other_pythons():
+        daemon = place.start(python=python)
+        kind, text = daemon.message()
+        assert kind == "f" and text.startswith("WSGI7001: Python ") and "is not supported" in text and python in text
+        assert daemon.wait() == 78
+
+
+def test_a_missing_host_is_named(place, tmp_path, monkeypatch):
+    shutil.copy(BUILT / "mod_wsgi_daemon.py", tmp_path)
+    monkeypatch.setattr("daemon.BUILT", tmp_path)
+    daemon = place.start()
+    kind, text = daemon.message()
+    assert kind == "f" and text.startswith("WSGI7001: ") and "mod_wsgi_host.cpython-3" in text
+    assert daemon.wait() == 78
+
+
+def test_a_host_of_another_python_is_named(place, tmp_path, monkeypatch):
+    version = "".join(str(part) for part in __import__("ast").literal_eval(subprocess.run(
+        [place.python, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True).stdout))
+    shutil.copy(BUILT / "mod_wsgi_daemon.py", tmp_path)
+    (tmp_path / f"mod_wsgi_host.cpython-{version}.so").write_bytes(b"no library")
+    monkeypatch.setattr("daemon.BUILT", tmp_path)
+    kind, text = place.start().message()
+    assert kind == "f" and "cannot load" in text
+
+
+def test_user_tool_by_hand_says_what_it_is(place):
+    done = subprocess.run([place.python, str(BUILT / "mod_wsgi_daemon.py")], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 78 and "started by Apache" in done.stderr
