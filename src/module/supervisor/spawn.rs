@@ -193,7 +193,7 @@ impl<'r> Child<'r> {
         // SAFETY: plain system calls on values that live until exec.
         unsafe {
             // Signals for httpd's whole process group, of MPMs and terminals, are not for daemons.
-            libc::setsid();
+            libc::setpgid(0, 0);
             if recipe.priority != 0 {
                 check(libc::setpriority(libc::PRIO_PROCESS, 0, recipe.priority), Step::Priority)?;
             }
