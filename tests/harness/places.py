@@ -25,12 +25,13 @@ def everybody_may_enter(folder: Path) -> bool:
 
 @cache
 def cache_folder() -> Path:
-    """target/cache; where other users cannot reach that, a folder of this user under the temporary folder."""
+    """target/cache; if this user cannot write there or others cannot read there, one under the temporary folder."""
     wanted = os.environ.get("WSGI_TEST_CACHE")
     folder = Path(wanted) if wanted else REPOSITORY / "target" / "cache"
-    folder.mkdir(parents=True, exist_ok=True)
-    if everybody_may_enter(folder):
-        return folder
+    with contextlib.suppress(PermissionError):
+        folder.mkdir(parents=True, exist_ok=True)
+        if everybody_may_enter(folder) and os.access(folder, os.W_OK):
+            return folder
     folder = Path(tempfile.gettempdir()) / f"mod_wsgi-test-cache.{os.getuid()}"
     folder.mkdir(mode=0o755, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():

@@ -29,6 +29,9 @@ def pytest_generate_tests(metafunc):
 
 def pytest_collection_modifyitems(items):
     for item in items:
+        # With pytest-xdist and --dist loadgroup, the tests of one server stay with one worker.
+        if "server" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::test")[0] + item.callspec.id))
         if (marker := item.get_closest_marker("ours_only")) and not under_test.OURS:
             item.add_marker(pytest.mark.skip(reason=f"ours only: {marker.args[0]}"))
         if (marker := item.get_closest_marker("since")) and under_test.version() < marker.args[0]:

@@ -53,6 +53,7 @@ class Site:
         self.root = places.scratch_folder() / f"s{next(_numbers)}"
         self.port = free_port()
         self.apache_user = APACHE_USER if AS_ROOT else pwd.getpwuid(os.getuid()).pw_name
+        self.mpm_sizes = MPM_SIZES[mpm]
         self.nothing_granted = False
         """Set by a test that brings its own <Directory> sections."""
         self._directives: list[str] = []
@@ -113,7 +114,7 @@ class Site:
             httpd_program.load_modules(f"mpm_{self.mpm}", "authz_core", "env", "alias", "mime", "unixd", "log_config"),
             f"LoadModule wsgi_module {self.module}",
             identity,
-            MPM_SIZES[self.mpm],
+            self.mpm_sizes,
             "TypesConfig /dev/null",
             "Timeout 20",
             f'ErrorLog "{self.log.path}"',

@@ -1,0 +1,1 @@
+"""The benchmark: `tests/bench/run` compares our module with the C module."""

@@ -1,0 +1,100 @@
+"""Runs wrk against a server, and reads from /proc what its processes used meanwhile."""
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import processes
+from harness.server import Server
+from harness.site import Site
+
+from .rows import ROWS, Row
+
+# wrk reads its settings from Lua; the report goes to standard error as JSON.
+SCRIPT = """
+wrk.method = {method}
+wrk.body = {body}
+{headers}
+done = function(summary, latency, requests)
+    local errors = summary.errors
+    io.stderr:write(string.format('{{"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "errors": %d}}\\n',
+        summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+        errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+end
+"""
+
+
+@dataclass
+class Measurement:
+    per_second: float
+    cpu_microseconds: float
+    """User and system time of the parent, the children and the daemons, per request."""
+    p50_ms: float
+    p99_ms: float
+    memory_mib: float
+    """Proportional set size of all those processes after the round."""
+    errors: int
+
+
+def lua_string(text: str) -> str:
+    return json.dumps(text) if len(text) < 1000 else f'string.rep({json.dumps(text[0])}, {len(text)})'
+
+
+def wrk_script(row: Row, folder: Path) -> None:
+    headers = "\n".join("wrk.headers[%s] = %s" % tuple(map(lua_string, line.split(": ", 1))) for line in row.request_headers)
+    body = lua_string(row.request_body) if row.request_body else "nil"
+    (folder / "wrk.lua").write_text(SCRIPT.format(method=lua_string(row.method), body=body, headers=headers))
+
+
+@contextlib.contextmanager
+def running(mode: str, row: str, modules: list[Path]):
+    """A server for each module with the same configuration; all run, one at a time is measured."""
+    servers = []
+    try:
+        for module in modules:
+            site = Site("event", mode, module)
+            site.write("bench.wsgi", ROWS[row].script)
+            # One child with enough threads for all connections, so that pools are alike in every round.
+            site.mpm_sizes = "StartServers 1\nServerLimit 1\nThreadsPerChild 80\nMaxRequestWorkers 80\nMaxRequestsPerChild 0"
+            site.add("MaxKeepAliveRequests 0", "LogLevel warn")
+            site.serve("bench.wsgi", options="processes=1 threads=15")
+            wrk_script(ROWS[row], site.root)
+            servers.append(Server(site).start())
+            measure(servers[-1], 4, 1)
+        yield servers
+    finally:
+        for server in servers:
+            server.stop()
+
+
+def cpu_seconds(server: Server) -> float:
+    return sum(processes.cpu_seconds(pid) for pid in server.processes())
+
+
+def measure(server: Server, connections: int, seconds: int) -> Measurement:
+    wrk = shutil.which("wrk")
+    if not wrk:
+        raise SystemExit("the benchmark needs wrk (apt-get install wrk)")
+    before = cpu_seconds(server)
+    done = subprocess.run(
+        [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(server.site.root / "wrk.lua"),
+         f"http://127.0.0.1:{server.site.port}/"], capture_output=True, text=True)
+    used = cpu_seconds(server) - before
+    found = re.search(r"^\{.*\}$", done.stderr, re.MULTILINE)
+    if not found:
+        raise SystemExit(f"wrk failed:\n{done.stdout}{done.stderr}")
+    report = json.loads(found[0])
+    requests = max(report["requests"], 1)
+    memory = sum(processes.memory_kib(pid)["Pss"] for pid in server.processes())
+    return Measurement(
+        per_second=report["requests"] / (report["microseconds"] / 1e6),
+        cpu_microseconds=used * 1e6 / requests,
+        p50_ms=report["p50"] / 1000,
+        p99_ms=report["p99"] / 1000,
+        memory_mib=memory / 1024,
+        errors=report["errors"],
+    )
