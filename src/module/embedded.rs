@@ -21,6 +21,7 @@ use crate::supervisor::{shared, split_path};
 use crate::{environ, python};
 use bridge::Bridge;
 use library::Library;
+pub use library::is_running;
 use mod_wsgi_core::wire::LogLevel;
 
 /// What embedded mode needs of the configuration.

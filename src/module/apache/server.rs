@@ -182,7 +182,7 @@ pub fn with_main(body: impl FnOnce(Server<'_>)) {
 pub fn at_child_exit(stop: unsafe extern "C" fn()) {
     static STOP: std::sync::OnceLock<unsafe extern "C" fn()> = std::sync::OnceLock::new();
     unsafe extern "C" fn call(_data: *mut std::ffi::c_void) -> ffi::apr_status_t {
-        if let Some(stop) = STOP.get() {
+        if let Some(stop) = STOP.get().filter(|_| !crate::embedded::is_running()) {
             // SAFETY: the host's function, whose library stays loaded; it catches its own panics. No request runs any
             // more: httpd clears a child's pool after its workers have ended.
             unsafe { stop() };

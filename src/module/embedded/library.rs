@@ -4,6 +4,7 @@
 
 use std::ffi::CStr;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libloading::os::unix::{Library as Shared, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
 use mod_wsgi_core::embedded::{ABI, ENTRY, Entry, Host};
@@ -13,6 +14,15 @@ use mod_wsgi_core::wire::LogLevel;
 use super::bridge::Bridge;
 use crate::apache::log;
 use crate::python::Embedded;
+
+/// How many requests are with the host now.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a request is with the host. A child of prefork ends inside of a signal handler, which may have interrupted one:
+/// Python must then be left alone, since it cannot be ended by the thread that is in the middle of it.
+pub fn is_running() -> bool {
+    RUNNING.load(Ordering::Acquire) > 0
+}
 
 /// A host in this process. It and its Python stay until the process ends.
 #[derive(Debug)]
@@ -98,8 +108,11 @@ impl Library {
     /// Runs a request on this thread; answers an outcome of `core::embedded`.
     pub fn handle(&self, bridge: &mut Bridge<'_>, head: &[u8]) -> i32 {
         let exchange = bridge.exchange();
+        RUNNING.fetch_add(1, Ordering::AcqRel);
         // SAFETY: exchange and head live for the call; the host calls back on this thread only.
-        unsafe { (self.host.handle)(&raw const exchange, head.as_ptr(), head.len()) }
+        let outcome = unsafe { (self.host.handle)(&raw const exchange, head.as_ptr(), head.len()) };
+        RUNNING.fetch_sub(1, Ordering::AcqRel);
+        outcome
     }
 }
 
