@@ -39,7 +39,9 @@ mkdir -p "$root/dev/shm"
 mount -t tmpfs tmpfs "$root/dev/shm"
 mount --bind "$3" "$root/var/cache/apt/archives"
 echo started
-exec sleep infinity
+# The first process inherits the orphans. It ignores their end, so the kernel buries them: whoever waits for the end of
+# Apache sees it.
+exec env --ignore-signal=CHLD sleep infinity
 """
 
 # A request from inside the machine, with nothing but the Python that the package depends on.
@@ -71,7 +73,7 @@ def why_not():
     """Return why no machine can be made here, or None."""
     if os.geteuid() != 0:
         return "needs root for chroot and namespaces"
-    for tool in ("mmdebstrap", "unshare", "nsenter", "ip"):
+    for tool in ("mmdebstrap", "setpriv", "unshare", "nsenter", "ip"):
         if not shutil.which(tool):
             return f"needs {tool}"
     tried = subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True, text=True)
@@ -150,7 +152,7 @@ class Machine:
         # Apache looks its own name up, which without a network takes a minute to fail.
         Path(f"{root}/etc/hosts").write_text(f"127.0.0.1 localhost {socket.gethostname()}\n")
         self.process = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
              "sh", "-c", START, "machine", str(root), self.scratch, str(self.archives)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
         )
@@ -205,7 +207,7 @@ class Machine:
         names = " ".join(packages)
         if action in ("install", "reinstall"):
             self.run(f"{quiet} --download-only {action} {names}", online=True)
-        return self.run(f"{quiet} --no-download {action} {names}")
+        return self.run(f"{quiet} {action} {names}")
 
     def update(self):
         """Fetch the lists of packages."""

@@ -101,7 +101,8 @@ def test_a_changed_application_is_served_after_a_graceful_restart(debian, packag
 
 def test_the_module_stays_disabled_when_the_administrator_disabled_it(debian, package):
     debian.apt("install", package)
-    debian.run("a2dismod -q wsgi")
+    debian.run("a2dismod -q wsgi && service apache2 restart")
+    assert not loaded(debian)
     debian.apt("reinstall", package)
     assert not debian.exists(ENABLED)
     assert not loaded(debian)
@@ -156,11 +157,12 @@ def test_it_takes_the_place_of_the_distributions_package_under_the_same_configur
     answers(debian)
     assert debian.exists(ENABLED)
     assert debian.run(f"dpkg --verify {NAME}") == ""
-    left = debian.run("ls /usr/lib/apache2/modules | grep wsgi").split()
+    left = debian.run("ls /usr/lib/apache2/modules | grep mod_wsgi").split()
     assert left == ["mod_wsgi.so"]
+    assert [line for line in error_log(debian) if "wsgi" in line.lower()] == []
     # And back.
     debian.run(f"apt-get -qq -y --download-only --allow-downgrades install {NAME}={version}", online=True)
-    debian.run(f"apt-get -qq -y --no-download --allow-downgrades install {NAME}={version}")
+    debian.run(f"apt-get -qq -y --allow-downgrades install {NAME}={version}")
     answers(debian)
 
 

@@ -1,0 +1,82 @@
+"""The README's two commands, each in a clean Debian to which only Rust has been added. Run by tests/nightly."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import machine
+import pytest
+from conftest import SUITES
+
+SOURCE = "/usr/src/mod_wsgi"
+PATH = f"/opt/rust/bin:{machine.ENVIRONMENT['PATH']}"
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+# Settings of this machine that its registries need: where certificates and indexes are.
+LENT = {name: value for name, value in os.environ.items() if re.match(r"(PIP|CARGO)_(INDEX|CERT|DEFAULT|HTTP|REGISTR)", name)}
+
+
+@pytest.fixture(params=SUITES)
+def bare(request):
+    """A minimal Debian on disk with the toolchain of this machine in /opt/rust and a clone of the last commit."""
+    if reason := machine.why_not():
+        pytest.skip(reason)
+    sysroot = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True).stdout.strip()
+    folder = machine.unpack(request.param)
+    try:
+        (folder / "opt/rust").mkdir()
+        subprocess.run(["cp", "-a", f"{sysroot}/bin", f"{sysroot}/lib", folder / "opt/rust"], check=True)
+        subprocess.run(["git", "clone", "--quiet", machine.TOP, f"{folder}{SOURCE}"], check=True)
+        (folder / "etc/ssl/certs").mkdir(parents=True, exist_ok=True)
+        Path(f"{folder}{CERTIFICATES}").write_bytes(Path(CERTIFICATES).read_bytes())
+        with machine.Machine(folder, request.param, disposable=False) as debian:
+            yield debian
+    finally:
+        machine.discard(folder)
+
+
+def run(debian, command):
+    """Run a command of the project with the network of this machine, showing what it prints."""
+    printed = debian.run(f"cd {SOURCE} && {command}", online=True, PATH=PATH, **LENT)
+    print(printed)
+    return printed
+
+
+def listening(debian):
+    """Return the addresses on which Apache listens in the network of this machine."""
+    pids = set(debian.run("pgrep apache2 || true").split())
+    shown = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
+    outer = {str(pid) for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if inner_pid(pid, debian) in pids}
+    return {line.split()[3] for line in shown.splitlines() if outer & set(re.findall(r"pid=(\d+)", line))}
+
+
+def inner_pid(pid, debian):
+    """Return a process's number inside the machine, or None."""
+    try:
+        if os.readlink(f"/proc/{pid}/ns/pid") != os.readlink(f"/proc/{debian.first}/ns/pid"):
+            return None
+        return Path(f"/proc/{pid}/status").read_text().split("NSpid:")[1].split("\n")[0].split()[-1]
+    except (OSError, IndexError):
+        return None
+
+
+def test_quickstart_serves_both_modes_on_the_loopback_and_removes_everything(bare):
+    before = bare.run("dpkg-query -W -f '${binary:Package}\\n'")
+    printed = run(bare, "packaging/quickstart")
+    assert "Hello from embedded mode: mod_wsgi 7.0.0" in printed
+    assert "Hello from daemon process group 'quickstart': mod_wsgi 7.0.0" in printed
+    assert printed.rstrip().splitlines()[-1].endswith("packaging/quickstart --remove")
+    assert not bare.exists("/usr/sbin/policy-rc.d")
+    addresses = listening(bare)
+    assert len(addresses) == 1 and addresses.pop().startswith("127.0.0.1:")
+    again = run(bare, "packaging/quickstart")
+    assert again.count("Hello from") == 2
+    run(bare, "packaging/quickstart --remove")
+    assert bare.run("pgrep apache2 || true") == ""
+    assert bare.run("dpkg-query -W -f '${binary:Package}\\n'") == before
+    assert not bare.exists("/var/lib/mod_wsgi-quickstart")
+
+
+def test_run_passes_with_nothing_but_rust(bare):
+    printed = run(bare, "tests/run")
+    assert re.search(r"\n\d+ passed, 0 failed, \d+ skipped\n?$", printed)
