@@ -67,6 +67,12 @@ impl<'a> Pairs<'a> {
         Self { reader: Reader::new(payload) }
     }
 
+    /// The bytes that are not read yet.
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.reader.rest()
+    }
+
     fn entry(&mut self) -> Result<(Name<'a>, &'a [u8]), WireError> {
         let name = match self.reader.u8()? {
             0 => Name::Other(self.reader.bytes()?),

@@ -2,10 +2,14 @@
 //!
 //! Source: PEP 3333, "environ Variables"; the `mod_wsgi.*` and `apache.*` entries are those of mod_wsgi 6.1.1.
 
-use super::output;
+mod memo;
+
+pub use memo::Memos;
+
+use super::output::Stream;
 use super::request::Request;
 use super::state::State;
-use crate::python::{Object, PyResult, Python};
+use crate::python::{Object, PyResult, Python, Stored};
 use crate::sys::clock;
 use mod_wsgi_core::wire::{Key, Name, RequestHead, WireError};
 use std::sync::Arc;
@@ -35,37 +39,84 @@ pub fn build<'py>(
     py: Python<'py>,
     state: &State,
     request: &Arc<Request>,
+    errors: &Stream,
     head: &RequestHead<'_>,
     arrival: Arrival,
 ) -> PyResult<'py, Object<'py>> {
-    let environ = state.values.base.get(py).copy_dict()?;
-    let mut https = false;
-    for (name, value) in head.environ.flatten() {
-        match name {
-            Name::Known(Key::HTTPS) => https = value.eq_ignore_ascii_case(b"on") || value == b"1",
-            Name::Known(key) => {
-                // The state holds as many keys as there are numbers.
-                let Some(name) = state.keys.get(key.index()) else { continue };
-                let value = match key {
-                    Key::DOCUMENT_ROOT | Key::SCRIPT_FILENAME => py.file_name(value).or_else(|_| py.latin1(value))?,
-                    _ => py.latin1(value)?,
-                };
-                environ.set_entry(&name.get(py), &value)?;
-            }
-            Name::Other(b"PATH") => {}
-            Name::Other(name) if name.starts_with(b"mod_wsgi.x-") => {}
-            Name::Other(name) => environ.set_entry(&py.latin1(name)?, &py.latin1(value)?)?,
-        }
+    let shape = memo::shape(head);
+    if let Some(environ) = state.memos.copy(py, state, shape, head)? {
+        put_own(py, state, &environ, request, errors, head, arrival)?;
+        return Ok(environ);
     }
+    let environ = state.values.base.get(py).copy_dict()?;
+    for (name, value) in head.environ.flatten() {
+        put_entry(py, state, &environ, name, value)?;
+    }
+    put_own(py, state, &environ, request, errors, head, arrival)?;
+    state.memos.consider(py, state, shape, head, &environ)?;
+    Ok(environ)
+}
+
+/// Whether an entry is for this host alone, and not for applications.
+fn is_hidden(name: Name<'_>) -> bool {
+    match name {
+        Name::Known(key) => key == Key::HTTPS,
+        Name::Other(name) => name == b"PATH" || name.starts_with(b"mod_wsgi.x-"),
+    }
+}
+
+/// Puts an entry that came with the request.
+fn put_entry<'py>(
+    py: Python<'py>,
+    state: &State,
+    environ: &Object<'py>,
+    name: Name<'_>,
+    value: &[u8],
+) -> PyResult<'py, ()> {
+    match name {
+        _ if is_hidden(name) => Ok(()),
+        Name::Known(key) => {
+            // The state holds as many keys as there are numbers.
+            let Some(name) = state.keys.get(key.index()) else { return Ok(()) };
+            let value = match key {
+                Key::DOCUMENT_ROOT | Key::SCRIPT_FILENAME => py.file_name(value).or_else(|_| py.latin1(value))?,
+                _ => py.latin1(value)?,
+            };
+            environ.set_entry(&name.get(py), &value)
+        }
+        Name::Other(name) => environ.set_entry(&py.latin1(name)?, &py.latin1(value)?),
+    }
+}
+
+/// The scheme says `https` where the last `HTTPS` variable says so.
+fn is_https(head: &RequestHead<'_>) -> bool {
+    let is_on = |value: &[u8]| value.eq_ignore_ascii_case(b"on") || value == b"1";
+    head.environ
+        .flatten()
+        .filter(|(name, _)| *name == Name::Known(Key::HTTPS))
+        .last()
+        .is_some_and(|(_, value)| is_on(value))
+}
+
+/// Puts what is made here for each request.
+fn put_own<'py>(
+    py: Python<'py>,
+    state: &State,
+    environ: &Object<'py>,
+    request: &Arc<Request>,
+    errors: &Stream,
+    head: &RequestHead<'_>,
+    arrival: Arrival,
+) -> PyResult<'py, ()> {
     let (names, values) = (&state.names, &state.values);
-    let put = |name: &crate::python::Stored, value: &Object<'py>| environ.set_entry(&name.get(py), value);
+    let put = |name: &Stored, value: &Object<'py>| environ.set_entry(&name.get(py), value);
     let seconds = |microseconds: u64| match microseconds {
         0 => Ok(values.zero.get(py).clone()),
         _ => py.float(microseconds as f64 / 1e6),
     };
-    put(&names.wsgi_url_scheme, &if https { &names.https } else { &names.http }.get(py))?;
+    put(&names.wsgi_url_scheme, &if is_https(head) { &names.https } else { &names.http }.get(py))?;
     put(&names.wsgi_input, &state.types.input_object(py, request)?)?;
-    put(&names.wsgi_errors, &output::stream(py, state, "<wsgi.errors>", Some(Arc::clone(request)))?)?;
+    put(&names.wsgi_errors, &errors.object(py))?;
     if head.callable == b"application" {
         put(&names.callable_object, &names.application.get(py))?;
     } else {
@@ -75,6 +126,5 @@ pub fn build<'py>(
     put(&names.queue_start, &seconds(head.queue_start)?)?;
     put(&names.daemon_start, &seconds(arrival.daemon_start)?)?;
     put(&names.application_start, &seconds(clock::microseconds())?)?;
-    put(&names.thread_id, &py.int(arrival.thread.into())?)?;
-    Ok(environ)
+    put(&names.thread_id, &py.int(arrival.thread.into())?)
 }

@@ -6,6 +6,7 @@ use super::environ::{self, Arrival};
 use super::exchange::Exchange;
 use super::failure::{self, Phase};
 use super::interpreters::{Interpreter, Interpreters};
+use super::output::Stream;
 use super::request::{self, Failure, Request};
 use super::script::{self, Missing, Wanted};
 use crate::python::{Exception, Object, PyResult, Python, Raised, caught};
@@ -145,7 +146,22 @@ fn serve<'py>(
     arrival: Arrival,
 ) -> Result<(), Stop<'py>> {
     let state = request.interpreter.state();
-    let environ = environ::build(py, state, request, head, arrival)?;
+    let errors = state.streams.take(py, state, request)?;
+    let served = call(py, request, callable, &errors, head, arrival);
+    state.streams.give_back(py, state, errors);
+    served
+}
+
+fn call<'py>(
+    py: Python<'py>,
+    request: &Arc<Request>,
+    callable: &Object<'py>,
+    errors: &Stream,
+    head: &RequestHead<'_>,
+    arrival: Arrival,
+) -> Result<(), Stop<'py>> {
+    let state = request.interpreter.state();
+    let environ = environ::build(py, state, request, errors, head, arrival)?;
     let adapter = state.types.adapter_object(py, request)?;
     let start_response = adapter.attribute(&state.names.start_response.get(py))?;
     let result = callable.call([&environ, &start_response])?;

@@ -62,8 +62,8 @@ pub fn set_up<'py>(py: Python<'py>, launch: &Launch, application_group: &[u8]) -
     put("module", &module)?;
     put("is_main", &py.bool(application_group.is_empty()))?;
     put("is_daemon", &py.bool(!launch.process_group.is_empty()))?;
-    put("stderr", &output::stream(py, state, "<stderr>", None)?)?;
-    put("stdout", &output::stream(py, state, "<stdout>", None)?)?;
+    put("stderr", &output::thread_stream(py, state, "<stderr>")?)?;
+    put("stdout", &output::thread_stream(py, state, "<stdout>")?)?;
     put("restrict_stdin", &py.bool(launch.restrict_stdin))?;
     put("restrict_stdout", &py.bool(launch.restrict_stdout))?;
     put("restrict_signal", &py.bool(launch.restrict_signal))?;

@@ -1,9 +1,10 @@
 //! What the module `mod_wsgi` keeps in each interpreter: its types, and the values every environ holds.
 
 use super::adapter::Adapter;
+use super::environ::Memos;
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
-use super::output::Log;
+use super::output::{Log, Streams};
 use super::request::Request;
 use crate::python::{Definition, Fields, ModuleState, Object, PyResult, Python, Stored, Visit, new_instance};
 use mod_wsgi_core::launch::Launch;
@@ -34,7 +35,7 @@ stored! {
     Names {
         start_response, write, close, application, mtime, reload_required,
         wsgi_errors, wsgi_input, wsgi_url_scheme, callable_object, request_start, queue_start, daemon_start,
-        application_start, thread_id, http, https,
+        application_start, thread_id, http, https, encoding, errors, line_buffering, dict,
     }
 }
 
@@ -53,6 +54,10 @@ pub struct State {
     pub values: Values,
     /// The environ keys that travel by number, in the order of [`KEYS`].
     pub keys: Vec<Stored>,
+    /// Streams for `wsgi.errors`.
+    pub streams: Streams,
+    /// Environs of earlier requests.
+    pub memos: Memos,
 }
 
 impl Fields for State {
@@ -61,6 +66,8 @@ impl Fields for State {
         self.names.fields(visit);
         self.values.fields(visit);
         self.keys.iter().for_each(|key| visit.field(key));
+        self.streams.fields(visit);
+        self.memos.fields(visit);
     }
 }
 
@@ -101,6 +108,10 @@ impl State {
             thread_id: name("mod_wsgi.thread_id")?,
             http: name("http")?,
             https: name("https")?,
+            encoding: name("encoding")?,
+            errors: name("errors")?,
+            line_buffering: name("line_buffering")?,
+            dict: name("__dict__")?,
         };
         let base = base(py, launch, application_group, &types)?;
         let values = Values {
@@ -110,7 +121,7 @@ impl State {
             zero: Stored::new(py.float(0.0)?),
         };
         let keys = KEYS.iter().map(|key| name(key)).collect::<PyResult<'_, _>>()?;
-        Ok(Self { types, names, values, keys })
+        Ok(Self { types, names, values, keys, streams: Streams::default(), memos: Memos::default() })
     }
 }
 

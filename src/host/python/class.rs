@@ -16,6 +16,13 @@ pub trait Fields {
 /// Whoever wants to know the stored references: the garbage collector, or the end of their owner.
 pub struct Visit<'a>(pub(super) &'a mut dyn FnMut(&Stored));
 
+impl<'a> Visit<'a> {
+    /// Tells each to `visitor`.
+    pub fn new(visitor: &'a mut dyn FnMut(&Stored)) -> Self {
+        Self(visitor)
+    }
+}
+
 impl Visit<'_> {
     /// Tells one.
     pub fn field(&mut self, stored: &Stored) {
@@ -288,6 +295,13 @@ unsafe fn allocate<'py, C: Class>(
         (&raw mut (*this.cast::<Instance<C>>()).value).write(value);
         Object::owned(py, this)
     }
+}
+
+/// The value of an instance; `None` where it is of another type. `of_type` is what [`Definition::make`] answered for the
+/// same class in this interpreter.
+pub fn value_of<'a, C: Class>(of_type: &Object<'_>, object: &'a Object<'_>) -> Option<&'a C> {
+    // SAFETY: the caller keeps the type beside the class in one place, and an instance of just that type holds the class.
+    unsafe { (ffi::Py_TYPE(object.as_ptr()).cast() == of_type.as_ptr()).then(|| value::<C>(object.as_ptr())) }
 }
 
 /// Makes an instance. `of_type` is what [`Definition::make`] answered for the same class in this interpreter.

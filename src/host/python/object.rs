@@ -85,6 +85,11 @@ impl<'py> Object<'py> {
         self.py
     }
 
+    /// Whether both are one object.
+    pub fn is(&self, other: &Object<'_>) -> bool {
+        self.raw == other.raw
+    }
+
     /// Whether it is `None`.
     pub fn is_none(&self) -> bool {
         // SAFETY: only addresses are compared.
@@ -239,6 +244,13 @@ impl Stored {
             let raw = NonNull::new(self.0.load(Ordering::Acquire)).unwrap_or(NonNull::new_unchecked(ffi::Py_None()));
             Borrowed::new(py, raw)
         }
+    }
+
+    /// Whether this and `others` more are all the references there are; never certain without the global lock.
+    pub fn is_alone(&self, _py: Python<'_>, others: isize) -> bool {
+        // SAFETY: attached; not null is checked, so this is the reference this owns.
+        let count = || unsafe { ffi::Py_REFCNT(self.peek()) } as isize;
+        cfg!(not(Py_GIL_DISABLED)) && !self.peek().is_null() && count() == 1 + others
     }
 
     /// Gives the reference back.
