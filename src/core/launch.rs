@@ -15,14 +15,19 @@ pub mod descriptors {
     pub const FIRST_PREDECESSOR: i32 = 6;
 }
 
-/// What a group's processes tell Apache's children without a system call: one little-endian `u32` for each process,
-/// at four times its [`Launch::slot`], in a shared page. The parent writes `EMPTY`, `STARTING` and `FAILED`, the process
-/// itself `READY` and `RETIRING`.
+/// What a group's processes tell Apache's children without a system call, in shared memory. First a native `u32` for each
+/// process, at four times its [`Launch::slot`]: its state. The parent writes `EMPTY`, `STARTING` and `FAILED`, the process
+/// itself `READY` and `RETIRING`. Then, from [`LOADS`](board::LOADS) on, another one for each: how many requests it has. A child
+/// that sends a request over a connection whose process it knows counts it there first
+/// ([`REQUEST_CLAIMED`](crate::wire::REQUEST_CLAIMED)), else the process does; the process takes it off. It is a hint for the
+/// choice of a process, not a count to rely on.
 pub mod board {
-    /// Size of the page in bytes, so at most 1024 processes a group.
-    pub const SIZE: usize = 4096;
     /// The most processes a group can have.
-    pub const SLOTS: usize = SIZE / 4;
+    pub const SLOTS: usize = 1024;
+    /// Where the loads begin, in bytes.
+    pub const LOADS: usize = SLOTS * 4;
+    /// Size of it all in bytes.
+    pub const SIZE: usize = LOADS * 2;
     /// No process.
     pub const EMPTY: u32 = 0;
     /// Started, and not ready to take requests.

@@ -22,7 +22,7 @@ mod response;
 
 pub use frame::{
     BODY_FAILED, BODY_LAST, END_CLOSE, END_TRUNCATED, FRAME_HEADER, Frame, FrameHeader, Kind, MAX_DATA, MAX_HEAD,
-    REQUEST_BODY_FOLLOWS, REQUEST_HAS_BODY, patch_length, put_frame, start_frame,
+    REQUEST_BODY_FOLLOWS, REQUEST_CLAIMED, REQUEST_HAS_BODY, patch_length, put_frame, start_frame,
 };
 pub use keys::{KEYS, Key, key_for, key_for_header, key_name};
 pub use pairs::{Name, PairWriter, Pairs};

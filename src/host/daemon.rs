@@ -15,7 +15,7 @@ use crate::python::Interpreter;
 use crate::sys::{board::Place, clock, descriptors, fork, locale, signals, title};
 use crate::{log, sys};
 use control::Control;
-use mod_wsgi_core::launch::{Launch, board, descriptors as files};
+use mod_wsgi_core::launch::{Launch, descriptors as files};
 use mod_wsgi_core::wire::LogLevel;
 use service::Service;
 use std::os::fd::{AsFd, OwnedFd};
@@ -61,7 +61,6 @@ fn start(control: &mut Control, main: &'static Interpreter) -> Result<(Arc<Servi
     let signals = signals::catch().map_err(|error| format!("WSGI7005: signals cannot be caught: {error}"))?;
     let service = Service::start(interpreters, listener, place)
         .map_err(|error| format!("WSGI7006: threads cannot be started: {error}"))?;
-    service.board(board::READY);
     control.ready();
     predecessors.into_iter().for_each(control::retire);
     let took = clock::microseconds();

@@ -37,8 +37,21 @@ pub struct Pooled(Mutex<Vec<Connection>>);
 const MOST_IDLE: usize = 256;
 
 impl Pooled {
-    fn take(&self) -> Option<Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    /// Takes the connection that was used last. Where a group has several processes, its process must have a thread for
+    /// the request; only if none has, any will do.
+    fn take(&self, group: &ClientGroup) -> Option<Connection> {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let options = &group.definition.options;
+        if options.processes.unwrap_or(1) == 1 {
+            return idle.pop();
+        }
+        let board = &group.reach.board;
+        let claimed = idle.iter_mut().rposition(|connection| connection.claim(board, options.threads));
+        match claimed {
+            Some(at) => Some(idle.remove(at)),
+            None if board.has_free(options.threads) => None,
+            None => idle.pop(),
+        }
     }
 
     fn give_back(&self, connection: Connection) {
@@ -77,14 +90,14 @@ pub fn serve(r: Request<'_>, runtime: &Runtime, resolved: &Resolved, has_body: b
         flush_delay: options.response_flush_delay,
         flush_bytes: if options.response_buffer_size == 0 { 8 << 20 } else { options.response_buffer_size },
     };
-    let request = encode(r, resolved, has_body);
+    let mut request = encode(r, resolved, has_body);
     let begun = Instant::now();
     for round in 0..ROUNDS {
-        let (connection, is_new) = match group.pooled.take() {
+        let (connection, is_new) = match group.pooled.take(group) {
             Some(connection) => (connection, false),
             None => (connect(r, group, &times, begun)?, true),
         };
-        match Exchange::new(r, group, connection, &times, resolved).run(&request) {
+        match Exchange::new(r, group, connection, &times, resolved).run(&mut request) {
             Outcome::Answered(status, connection) => {
                 if let Some(connection) = connection {
                     group.pooled.give_back(connection);

@@ -1,6 +1,6 @@
 //! What the daemon says: greeting, response head, log records, refusals.
 
-use super::frame::{Kind, patch_length, put_frame, start_frame};
+use super::frame::{Kind, patch_length, start_frame};
 use super::{PROTOCOL, Reader, WireError, put_bytes};
 
 /// The first frame of a child: which protocol and release it speaks.
@@ -46,12 +46,17 @@ impl<'a> Hello<'a> {
 pub struct Welcome {
     /// Process id of the daemon.
     pub pid: u32,
+    /// Its place on the group's [`crate::launch::board`].
+    pub slot: u32,
 }
 
 impl Welcome {
     /// Appends the frame.
     pub fn write(self, out: &mut Vec<u8>) {
-        put_frame(out, Kind::Welcome, 0, &self.pid.to_le_bytes());
+        let at = start_frame(out, Kind::Welcome, 0);
+        out.extend_from_slice(&self.pid.to_le_bytes());
+        out.extend_from_slice(&self.slot.to_le_bytes());
+        patch_length(out, at);
     }
 
     /// Decodes the payload of a [`Kind::Welcome`] frame.
@@ -59,7 +64,8 @@ impl Welcome {
     /// # Errors
     /// [`WireError::Truncated`].
     pub fn decode(payload: &[u8]) -> Result<Self, WireError> {
-        Ok(Self { pid: Reader::new(payload).u32()? })
+        let mut reader = Reader::new(payload);
+        Ok(Self { pid: reader.u32()?, slot: reader.u32()? })
     }
 }
 

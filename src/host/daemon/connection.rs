@@ -1,7 +1,9 @@
 //! A connection from an Apache child: what has come in, and whether it is a whole request.
 
 use super::link::Link;
-use mod_wsgi_core::wire::{Frame, Hello, Kind, REQUEST_BODY_FOLLOWS, REQUEST_HAS_BODY, RequestHead, WireError};
+use mod_wsgi_core::wire::{
+    Frame, Hello, Kind, REQUEST_BODY_FOLLOWS, REQUEST_CLAIMED, REQUEST_HAS_BODY, RequestHead, WireError,
+};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use std::os::fd::OwnedFd;
@@ -40,6 +42,8 @@ pub enum Unit<'a> {
         head: RequestHead<'a>,
         /// Whether it has a body.
         has_body: bool,
+        /// Whether the child has counted it as load of this process.
+        claimed: bool,
         /// The first piece of the body, with the flags of its frame.
         first: Option<(&'a [u8], u8)>,
         /// How many bytes of input it takes.
@@ -114,6 +118,7 @@ impl Connection {
             length += taken;
         }
         let has_body = frame.flags & REQUEST_HAS_BODY != 0;
-        Ok(Unit::Request { head, has_body, first, length })
+        let claimed = frame.flags & REQUEST_CLAIMED != 0;
+        Ok(Unit::Request { head, has_body, claimed, first, length })
     }
 }

@@ -89,8 +89,6 @@ impl Service {
             threads: Mutex::default(),
         });
         add(&service.epoll, &service.stop, STOP, epoll::EventFlags::IN)?;
-        // Exclusive: one of the group's processes wakes for a connection, not all.
-        add(&service.epoll, &service.listener, LISTENER, epoll::EventFlags::IN | epoll::EventFlags::EXCLUSIVE)?;
         let stack = if launch.stack_size > 0 { launch.stack_size as usize } else { default_stack() };
         for number in 1..=launch.threads.max(1) {
             let shared = Arc::clone(&service);
@@ -100,6 +98,10 @@ impl Service {
                 .spawn(move || worker::work(&shared))?;
             service.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         }
+        // Ready before the first connection can be taken, so that nobody who was answered finds this process not ready.
+        service.board(board::READY);
+        // Exclusive: one of the group's processes wakes for a connection, not all.
+        add(&service.epoll, &service.listener, LISTENER, epoll::EventFlags::IN | epoll::EventFlags::EXCLUSIVE)?;
         Ok(service)
     }
 
@@ -188,7 +190,9 @@ impl Service {
         struct Busy<'a>(&'a Service);
         impl Drop for Busy<'_> {
             fn drop(&mut self) {
-                self.0.busy.fetch_sub(1, Ordering::AcqRel);
+                if self.0.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    self.0.place.clear_load();
+                }
                 if self.0.is_retiring() {
                     self.0.tell_news();
                 }
@@ -196,6 +200,20 @@ impl Service {
         }
         self.busy.fetch_add(1, Ordering::AcqRel);
         Busy(self)
+    }
+
+    /// Counts a request as load of this process, unless the child has, until the answer is dropped.
+    pub fn count_load(&self, claimed: bool) -> impl Drop + '_ {
+        struct Load<'a>(&'a Place);
+        impl Drop for Load<'_> {
+            fn drop(&mut self) {
+                self.0.subtract_load();
+            }
+        }
+        if !claimed {
+            self.place.add_load();
+        }
+        Load(&self.place)
     }
 
     /// Counts a request; retires the process with the last one it may run.

@@ -127,9 +127,11 @@ fn serve(service: &Service, connection: &mut Connection) -> bool {
     let now = clock::microseconds();
     let Some(mut link) = connection.link.take() else { return false };
     if !link.is_welcomed() {
-        link.put_with(|out| Welcome { pid: std::process::id() }.write(out));
+        let slot = service.interpreters.launch().slot;
+        link.put_with(|out| Welcome { pid: std::process::id(), slot }.write(out));
     }
-    let Ok(Unit::Request { head, has_body, first, length }) = connection.unit() else { return false };
+    let Ok(Unit::Request { head, has_body, claimed, first, length }) = connection.unit() else { return false };
+    let load = service.count_load(claimed);
     link.begin(has_body, first);
     if is_too_old(service, &head, now) {
         let reason = "WSGI7020: the request waited longer than queue-timeout for a thread of the daemon process";
@@ -144,6 +146,8 @@ fn serve(service: &Service, connection: &mut Connection) -> bool {
     } else {
         service.count_request();
     }
+    // Before the last frame, so that the child finds this thread free for its next request.
+    drop(load);
     answer(service, connection, link, length, |link, closing| {
         let close = if closing { END_CLOSE } else { 0 };
         match outcome {

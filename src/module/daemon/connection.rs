@@ -5,7 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use mod_wsgi_core::wire::{FRAME_HEADER, FrameHeader, Hello, Kind, WireError};
+use mod_wsgi_core::wire::{FRAME_HEADER, FrameHeader, Hello, Kind, REQUEST_CLAIMED, WireError};
+
+use crate::supervisor::Board;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
 /// How long a read sleeps at most before the child looks around: is the client still there, does the group still run?
@@ -43,6 +45,10 @@ pub struct Connection {
     /// What of the buffer has been used.
     used: usize,
     greeted: bool,
+    /// Its process's place on the board, once that has said it.
+    slot: Option<u32>,
+    /// Whether the next request has been counted as load of its process.
+    claimed: bool,
 }
 
 /// Room for what one read may bring.
@@ -64,7 +70,14 @@ impl Connection {
         rustix::net::connect(&socket, &address).map_err(failed)?;
         limit(sockopt::Timeout::Send, if timeout.is_zero() { Duration::from_secs(86400) } else { timeout })?;
         limit(sockopt::Timeout::Recv, GLANCE)?;
-        Ok(Self { stream: UnixStream::from(socket), buffer: Vec::new(), used: 0, greeted: false })
+        Ok(Self {
+            stream: UnixStream::from(socket),
+            buffer: Vec::new(),
+            used: 0,
+            greeted: false,
+            slot: None,
+            claimed: false,
+        })
     }
 
     /// Sends bytes, behind the greeting if this is the first time.
@@ -77,6 +90,33 @@ impl Connection {
         greeting.extend_from_slice(bytes);
         self.greeted = true;
         self.stream.write_all(&greeting)
+    }
+
+    /// The process behind this connection has this place on the board.
+    pub fn set_slot(&mut self, slot: u32) {
+        self.slot = Some(slot);
+    }
+
+    /// Counts the next request as load of the process, if that has a thread for it.
+    pub fn claim(&mut self, board: &Board, threads: u32) -> bool {
+        self.claimed = self.slot.is_some_and(|slot| board.claim(slot, threads));
+        self.claimed
+    }
+
+    /// Takes the claim back: the process has not got the request.
+    pub fn unclaim(&mut self, board: &Board) {
+        if let Some(slot) = self.slot.filter(|_| std::mem::take(&mut self.claimed)) {
+            board.unclaim(slot);
+        }
+    }
+
+    /// Sends a request, told as claimed if it is.
+    pub fn send_request(&mut self, bytes: &mut [u8]) -> std::io::Result<()> {
+        // A request frame begins with its kind and its flags.
+        if let Some(flags) = bytes.get_mut(1) {
+            *flags = (*flags & !REQUEST_CLAIMED) | if self.claimed { REQUEST_CLAIMED } else { 0 };
+        }
+        self.send(bytes)
     }
 
     fn ahead(&self) -> &[u8] {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use mod_wsgi_core::wire::{
     BODY_FAILED, BODY_LAST, END_CLOSE, END_TRUNCATED, FrameHeader, Kind, LogLevel, LogRecord, MAX_DATA, Refusal,
-    put_frame,
+    Welcome, put_frame,
 };
 
 use super::connection::{Connection, GLANCE, ReadError};
@@ -100,11 +100,11 @@ impl<'x> Exchange<'x> {
     }
 
     /// Sends the request and passes on what comes back.
-    pub fn run(mut self, encoded: &Encoded) -> Outcome {
+    pub fn run(mut self, encoded: &mut Encoded) -> Outcome {
         self.body_left = encoded.body_left;
-        if self.connection.send(&encoded.bytes).is_err() {
+        if self.connection.send_request(&mut encoded.bytes).is_err() {
             // A daemon reads a request whole before it runs it, and it has not.
-            return Outcome::NotTaken;
+            return self.not_taken();
         }
         loop {
             match self.step() {
@@ -112,10 +112,15 @@ impl<'x> Exchange<'x> {
                 Ok(Next::End(end)) => return self.ended(end),
                 Ok(Next::Refused(status)) => return Outcome::Answered(self.response.fail(status), None),
                 Ok(Next::Retry) => return Outcome::NotTaken,
-                Err(Stop::Read(ReadError::NotRead)) if !self.heard => return Outcome::NotTaken,
+                Err(Stop::Read(ReadError::NotRead)) if !self.heard => return self.not_taken(),
                 Err(stop) => return Outcome::Answered(self.stopped(stop), None),
             }
         }
+    }
+
+    fn not_taken(mut self) -> Outcome {
+        self.connection.unclaim(&self.group.reach.board);
+        Outcome::NotTaken
     }
 
     fn ended(self, end: End) -> Outcome {
@@ -164,7 +169,10 @@ impl<'x> Exchange<'x> {
                 }
                 return Ok(Next::Refused(i32::from(refusal.status)));
             }
-            // Who serves is for later releases to use.
+            Kind::Welcome => {
+                let welcome = Welcome::decode(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?;
+                self.connection.set_slot(welcome.slot);
+            }
             _ => {}
         }
         Ok(Next::Go)

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mod_wsgi_core::launch::board::{FAILED, SIZE, SLOTS};
+use mod_wsgi_core::launch::board::{FAILED, LOADS, READY, SIZE, SLOTS};
 
 /// A group's page. It is mapped before httpd forks, so its children have it too; daemons get the file.
 #[derive(Debug)]
@@ -44,9 +44,39 @@ impl Board {
         self.file.as_fd()
     }
 
+    fn numbers(&self) -> &[AtomicU32] {
+        // SAFETY: the mapping holds SIZE bytes of aligned u32, lives as long as `self`, and is only accessed as atomics.
+        unsafe { std::slice::from_raw_parts(self.page.as_ptr(), SIZE / 4) }
+    }
+
     fn slots(&self) -> &[AtomicU32] {
-        // SAFETY: the mapping holds SLOTS aligned u32, lives as long as `self`, and is only accessed as atomics.
-        unsafe { std::slice::from_raw_parts(self.page.as_ptr(), SLOTS) }
+        self.numbers().get(..SLOTS).unwrap_or_default()
+    }
+
+    fn load(&self, slot: u32) -> Option<&AtomicU32> {
+        self.numbers().get(LOADS / 4..)?.get(slot as usize)
+    }
+
+    /// Counts a request as load of a process that has a thread for it; whether it has.
+    pub fn claim(&self, slot: u32, threads: u32) -> bool {
+        let add = |load: u32| (load < threads).then_some(load + 1);
+        self.get(slot) == READY
+            && self.load(slot).is_some_and(|load| load.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok())
+    }
+
+    /// Takes back a claim, where the process has not got the request.
+    pub fn unclaim(&self, slot: u32) {
+        let subtract = |load: u32| load.checked_sub(1);
+        if let Some(load) = self.load(slot) {
+            // A process that had nothing to do has set its load to zero meanwhile.
+            load.fetch_update(Ordering::AcqRel, Ordering::Acquire, subtract).ok();
+        }
+    }
+
+    /// Whether any process has a thread for a request.
+    pub fn has_free(&self, threads: u32) -> bool {
+        let mut processes = self.slots().iter().zip(self.numbers().iter().skip(LOADS / 4));
+        processes.any(|(state, load)| state.load(Ordering::Acquire) == READY && load.load(Ordering::Acquire) < threads)
     }
 
     /// The state of a process.
@@ -55,8 +85,11 @@ impl Board {
         self.slots().get(slot as usize).map_or(FAILED, |slot| slot.load(Ordering::Acquire))
     }
 
-    /// Sets the state of a process.
+    /// Sets the state of a process; a new one has no load.
     pub fn set(&self, slot: u32, state: u32) {
+        if let Some(load) = self.load(slot) {
+            load.store(0, Ordering::Release);
+        }
         if let Some(slot) = self.slots().get(slot as usize) {
             slot.store(state, Ordering::Release);
         }
@@ -88,7 +121,18 @@ impl Drop for Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mod_wsgi_core::launch::board::{EMPTY, READY, STARTING};
+    use mod_wsgi_core::launch::board::{EMPTY, STARTING};
+
+    #[test]
+    fn a_process_is_claimed_as_often_as_it_has_threads() {
+        let board = Board::new().unwrap();
+        assert!(!board.claim(3, 2) && !board.has_free(2));
+        board.set(3, READY);
+        assert!(board.has_free(2) && board.claim(3, 2) && board.claim(3, 2));
+        assert!(!board.claim(3, 2) && !board.has_free(2));
+        board.unclaim(3);
+        assert!(board.claim(3, 2));
+    }
 
     #[test]
     fn a_group_is_hopeless_when_nothing_runs_and_something_failed() {

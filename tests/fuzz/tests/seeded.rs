@@ -50,7 +50,7 @@ fn tried_damaged(seed: u64, valid: &[Vec<u8>], property: fn(&[u8])) {
 fn damaged_frames_are_understood_or_refused() {
     let mut out = Vec::new();
     Hello::write(&mut out);
-    Welcome { pid: 7 }.write(&mut out);
+    Welcome { pid: 7, slot: 1 }.write(&mut out);
     LogRecord { level: LogLevel::Error, text: b"text" }.write(&mut out);
     Refusal { status: 503, retry: true, reason: b"why" }.write(&mut out);
     put_frame(&mut out, Kind::Data, 0, b"data");
