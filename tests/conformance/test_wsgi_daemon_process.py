@@ -56,6 +56,8 @@ class DaemonClass:
 class TestProcessesAndThreads(DaemonClass):
     @classmethod
     def configure(cls, site):
+        if site.mpm == "prefork":  # a child for each of the requests that are sent at once
+            site.mpm_sizes = "StartServers 10\nMinSpareServers 8\nMaxSpareServers 10\nServerLimit 16\nMaxRequestWorkers 16"
         cls.group(site, "usual")
         cls.group(site, "several", "processes=2 threads=3")
         cls.group(site, "single", "processes=1 threads=1")
@@ -118,6 +120,11 @@ class TestProcessState(DaemonClass):
 
     def test_the_user_is_that_of_apache_unless_told_otherwise(self, server, site):
         assert self.ask(server, "/plain")["uid"] == pwd.getpwnam(site.apache_user).pw_uid
+
+    def test_the_path_holds_nothing_of_mod_wsgi_itself(self, server, site):
+        # A folder with mod_wsgi.so in it would make `import mod_wsgi` find Apache's module.
+        path = self.ask(server, "/plain")["path"]
+        assert "" not in path and str(site.module.parent) not in path, path
 
     def test_argv_names_mod_wsgi(self, server):
         assert self.ask(server, "/plain")["argv"] == ["mod_wsgi"]

@@ -94,7 +94,8 @@ def listening_tcp_sockets(pid: int) -> list[str]:
     """The local addresses (hex, as in /proc/net/tcp) of listening TCP sockets that the process holds."""
     listening = {}
     for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+        path = Path(f"/proc/{pid}/net/{table}")
+        for line in path.read_text().splitlines()[1:] if path.exists() else []:  # tcp6 needs IPv6 in the kernel
             fields = line.split()
             if fields[3] == "0A":
                 listening[f"socket:[{fields[9]}]"] = fields[1]
