@@ -83,7 +83,7 @@ class Child:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(10)
         self.socket.connect(str(path))
-        self.buffer, self.pid, self.asked = b"", None, []
+        self.buffer, self.pid, self.slot, self.asked = b"", None, None, []
         self.waiting = hello() if greeting is None else greeting
 
     def close(self):
@@ -112,7 +112,7 @@ class Child:
         while True:
             kind, flags, payload = self.frame()
             if kind == WELCOME:
-                (self.pid,) = struct.unpack("<I", payload)
+                self.pid, self.slot = struct.unpack("<II", payload)
             elif kind == WANT:
                 (most,) = struct.unpack("<I", payload)
                 self.asked.append(most)
