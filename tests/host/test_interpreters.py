@@ -175,6 +175,31 @@ def test_programs_started_by_the_application_inherit_nothing(place):
     assert eval(answer.body) == ([], set(), True)
 
 
+def test_a_forked_process_leaves_the_connection_alone(place):
+    script = place.script("""
+        import os, sys, time
+        def application(environ, start_response):
+            how = environ["QUERY_STRING"]
+            child = os.fork()
+            if child == 0:
+                print("printed by the child")
+                if how == "raise":
+                    raise ValueError("in the child")
+                if how == "exit":
+                    os._exit(1)
+            else:
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+            start_response("200 OK", [])
+            return [b"ok"]
+    """)
+    daemon = place.start().ready()
+    child = daemon.child()
+    for how in ("return", "raise", "exit"):
+        answer = child.ask(script, environ={"QUERY_STRING": how})
+        assert answer.body == b"ok" and not answer.log
+    assert daemon.text().count("printed by the child") == 3
+
+
 def test_multiprocessing_works_in_the_application(place):
     place.script("def double(x): return 2 * x\n", "worker_module.py")
     script = place.script("""

@@ -93,6 +93,13 @@ def test_signals_end_the_process_in_order(place, script, name):
     assert daemon.wait() == 0, daemon.text()
 
 
+def test_a_hangup_changes_nothing(place, script):
+    daemon = place.start().ready()
+    daemon.process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    assert daemon.child().ask(script).body == b"ok" and daemon.process.poll() is None
+
+
 def test_the_end_of_apache_ends_the_process(place):
     daemon = place.start().ready()
     daemon.control.close()

@@ -239,6 +239,61 @@ def test_values_are_latin1_and_https_and_path_are_taken_out(child, server):
     assert eval(answer.body) == ("\xe4\xff", "https", False, False)
 
 
+class TestNothingIsLeftOfEarlierRequests:
+    """Environs and error streams are used again for speed, which no application may notice."""
+
+    LEAVES = """
+        import sys
+        def application(environ, start_response):
+            start_response("200 OK", [])
+            found = repr(sorted((key, value) for key, value in environ.items() if isinstance(value, str)))
+            errors = environ["wsgi.errors"]
+            found += repr((errors.encoding, errors.line_buffering, vars(errors), environ["wsgi.errors"].errors))
+            exec(environ["QUERY_STRING"])
+            print("log of", environ["X_WHO"], file=environ.get("wsgi.errors", errors))
+            return [found.encode("latin-1")]
+    """
+
+    def test_values_and_changes_are_those_of_the_request(self, child, server):
+        script = server.script(self.LEAVES, "leaves.wsgi")
+        mark = f"[script {script}] "
+        changes = ["", "environ.clear(); environ['X_WHO'] = 'cleared'", "errors.reconfigure(encoding='ascii', line_buffering=False)",
+                   "errors.mine = 1", "errors.detach(); environ['wsgi.errors'] = sys.stderr", "global kept; kept = errors",
+                   "errors.close()", "environ['ADDED'] = 'x'", "del environ['HTTP_HOST']", ""]
+        first = None
+        for turn in range(5):
+            for number, change in enumerate(changes):
+                who, cookie = f"{turn}.{number}", f"secret {turn}.{number}"
+                environ = {"QUERY_STRING": change, "X_WHO": who, "HTTP_COOKIE": cookie, "HTTP_HOST": "a" if number % 3 else "b",
+                           "HTTPS": "on" if number % 2 else "off"}
+                answer = child.ask(script, f"/{who}", environ=environ)
+                body = answer.body.decode("latin-1")
+                for key, value in {**environ, "PATH_INFO": f"/{who}"}.items():
+                    if key != "HTTPS":
+                        assert repr((key, value)) in body
+                assert ("('wsgi.url_scheme', 'https')" in body) == bool(number % 2)
+                assert body.endswith("('utf-8', True, {}, 'replace')")
+                assert "('ADDED'" not in body and body.count("secret") == 1
+                keys = sorted(key for key, _ in eval(body.rsplit("(", 1)[0]))
+                first = first or keys
+                assert keys == first
+                assert answer.log == [mark + f"log of {'cleared' if 'clear()' in change else who}"]
+
+    def test_of_two_entries_of_one_name_the_later_one_counts(self, child, server):
+        from wire import request, text
+        import struct
+        script = server.script("def application(e, s): s('200 OK', []); return [e['TWICE'].encode(), e['HTTP_HOST'].encode()]", "twice.wsgi")
+
+        def pairs(*values):
+            data = b"".join(bytes([0]) + text(name) + text(value) for name, value in values)
+            whole = request(script, {}) + data
+            return whole[:4] + struct.pack("<I", len(whole) - 8) + whole[8:]
+        for turn in range(4):
+            values = [("TWICE", "first"), ("HTTP_HOST", "x"), ("TWICE", f"{turn}"), ("HTTP_HOST", "y")]
+            child.send(pairs(*values))
+            assert child.answer().body == b"%dy" % turn
+
+
 class TestBody:
     def test_a_body_is_pulled_piece_by_piece(self, child, server):
         pieces = [b"0123456789" * 1000] * 30

@@ -29,9 +29,12 @@ pub fn work(service: &Service) {
                 return;
             }
         };
+        if name == STOP && service.is_stopping() {
+            return;
+        }
         let _busy = service.count_busy();
-        match name {
-            STOP if service.is_stopping() => return,
+        // A thread outlives its faults, which are logged where they are caught.
+        ignore(caught("a thread", || match name {
             STOP => {}
             LISTENER => accept(service),
             name => {
@@ -39,7 +42,7 @@ pub fn work(service: &Service) {
                     look_at(service, name, connection);
                 }
             }
-        }
+        }));
     }
 }
 
