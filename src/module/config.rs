@@ -141,7 +141,9 @@ pub struct Routing {
 impl Routing {
     const EMPTY: Self = Self { process_group: None, application_group: None, callable: None, pass_authorization: None };
 
-    fn merge(base: &Self, child: &Self) -> Self {
+    /// What an inner place says over what an outer one does.
+    #[must_use]
+    pub fn merge(base: &Self, child: &Self) -> Self {
         Self {
             process_group: child.process_group.clone().or_else(|| base.process_group.clone()),
             application_group: child.application_group.clone().or_else(|| base.application_group.clone()),
@@ -149,6 +151,17 @@ impl Routing {
             pass_authorization: child.pass_authorization.or(base.pass_authorization),
         }
     }
+}
+
+/// A `WSGIHandlerScript`: a script that answers for a handler's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandlerScript {
+    /// The handler's name, as `SetHandler` and `AddHandler` give it.
+    pub name: Vec<u8>,
+    /// Path of the script.
+    pub script: Vec<u8>,
+    /// Its options.
+    pub routing: Routing,
 }
 
 /// `WSGIMapHEADToGET`.
@@ -181,6 +194,8 @@ pub struct DirConfig {
     pub trusted_headers: Option<Vec<Header>>,
     /// `WSGITrustedProxies`.
     pub trusted_proxies: Option<Vec<Network>>,
+    /// `WSGIHandlerScript`, the innermost first.
+    pub handlers: Vec<HandlerScript>,
 }
 
 impl DirConfig {
@@ -194,6 +209,7 @@ impl DirConfig {
         map_head: None,
         trusted_headers: None,
         trusted_proxies: None,
+        handlers: Vec::new(),
     };
 
     /// The configuration of an inner place over that of an outer one.
@@ -208,6 +224,7 @@ impl DirConfig {
             map_head: child.map_head.or(base.map_head),
             trusted_headers: child.trusted_headers.clone().or_else(|| base.trusted_headers.clone()),
             trusted_proxies: child.trusted_proxies.clone().or_else(|| base.trusted_proxies.clone()),
+            handlers: child.handlers.iter().chain(&base.handlers).cloned().collect(),
         }
     }
 }

@@ -200,7 +200,7 @@ fn encode(r: Request<'_>, resolved: &Resolved, has_body: bool) -> Encoded {
         settings: if resolved.script_reloading { RELOADING } else { 0 },
         request_start: r.time(),
         queue_start: microseconds_now(),
-        script: r.filename().unwrap_or_default(),
+        script: &resolved.script,
         callable: &resolved.callable,
         application_group: &resolved.application_group,
     };

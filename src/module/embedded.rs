@@ -107,7 +107,7 @@ pub fn serve(r: Request<'_>, settings: &Settings, resolved: &Resolved) -> Result
         settings: if resolved.script_reloading { RELOADING } else { 0 },
         request_start: r.time(),
         queue_start: 0,
-        script: r.filename().unwrap_or_default(),
+        script: &resolved.script,
         callable: &resolved.callable,
         application_group: &resolved.application_group,
     };

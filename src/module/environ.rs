@@ -185,7 +185,7 @@ fn request(r: Request<'_>, resolved: &Resolved, out: &mut PairWriter<'_>) {
 
 fn module(r: Request<'_>, resolved: &Resolved, out: &mut PairWriter<'_>) {
     out.known(Key::MOD_WSGI_REQUEST_HANDLER, r.handler().unwrap_or_default());
-    out.known(Key::MOD_WSGI_HANDLER_SCRIPT, b"");
+    out.known(Key::MOD_WSGI_HANDLER_SCRIPT, &resolved.handler_script);
     out.known(Key::MOD_WSGI_LISTENER_HOST, r.local_ip().unwrap_or_default());
     number(Key::MOD_WSGI_LISTENER_PORT, u32::from(r.local_port()), out);
     number(Key::MOD_WSGI_SERVER_PID, resolved.server_pid, out);

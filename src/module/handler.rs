@@ -5,12 +5,16 @@ use mod_wsgi_core::wire::LogLevel;
 
 use crate::apache::request::{FileKind, Request};
 use crate::apache::{DECLINED, log};
-use crate::config::MapHead;
+use crate::config::{HandlerScript, MapHead, Routing};
 use crate::environ::merge_slashes;
 
 /// What applies to one request, after directives and alias options.
 #[derive(Debug, Clone)]
 pub struct Resolved {
+    /// Path of the script to run.
+    pub script: Vec<u8>,
+    /// Path of the handler script, or empty where the URL's own file is the script.
+    pub handler_script: Vec<u8>,
     /// Which process group; empty is embedded mode.
     pub process_group: Vec<u8>,
     /// Which interpreter; empty is the main one.
@@ -40,22 +44,26 @@ const TOO_LARGE: Status = 413;
 /// What a client gets when the fault is on this side.
 pub const INTERNAL_ERROR: Status = 500;
 
-/// Answers requests for `wsgi-script`.
+/// Answers requests for `wsgi-script`, and for what `WSGIHandlerScript` names.
 pub fn hook_handler(r: Request<'_>) -> i32 {
-    let is_ours =
-        r.handler().is_some_and(|handler| handler == b"wsgi-script" || handler == b"application/x-httpd-wsgi");
-    if !is_ours {
+    let Some(name) = r.handler() else { return DECLINED };
+    let handler = r.dir_config().handlers.iter().find(|handler| handler.name == name);
+    if handler.is_none() && name != b"wsgi-script" && name != b"application/x-httpd-wsgi" {
         return DECLINED;
     }
-    match serve(r) {
+    match serve(r, handler) {
         Ok(status) | Err(status) => status,
     }
 }
 
-fn serve(r: Request<'_>) -> Result<i32, Status> {
-    check_script(r)?;
+fn serve(r: Request<'_>, handler: Option<&HandlerScript>) -> Result<i32, Status> {
+    // The URL of a handler script need not be a file.
+    if handler.is_none() {
+        check_script(r)?;
+    }
+    check_path_info(r)?;
     let has_body = check_body(r)?;
-    let resolved = resolve(r);
+    let resolved = resolve(r, handler);
     check_process_group(r, &resolved)?;
     let config = r.server().config();
     let Some(runtime) = &config.runtime else {
@@ -97,11 +105,14 @@ fn check_script(r: Request<'_>) -> Result<(), Status> {
     }
     match r.file_kind() {
         FileKind::None => {
-            return Err(refuse(r, NOT_FOUND, "WSGI0135: the script does not exist, or Apache's user may not reach it"));
+            Err(refuse(r, NOT_FOUND, "WSGI0135: the script does not exist, or Apache's user may not reach it"))
         }
-        FileKind::Directory => return Err(refuse(r, FORBIDDEN, "WSGI0136: the script is a folder")),
-        FileKind::File => {}
+        FileKind::Directory => Err(refuse(r, FORBIDDEN, "WSGI0136: the script is a folder")),
+        FileKind::File => Ok(()),
     }
+}
+
+fn check_path_info(r: Request<'_>) -> Result<(), Status> {
     let path_info = r.path_info().unwrap_or_default();
     if r.rejects_path_info() && !path_info.is_empty() {
         return Err(refuse(r, NOT_FOUND, "WSGI0137: AcceptPathInfo is off, and the URL goes on behind the script"));
@@ -174,25 +185,41 @@ impl Facts for RequestFacts<'_> {
     }
 }
 
-fn resolve(r: Request<'_>) -> Resolved {
+fn resolve(r: Request<'_>, handler: Option<&HandlerScript>) -> Resolved {
     let config = r.dir_config();
     let facts = RequestFacts { request: r, case_sensitive: r.server().config().python.is_case_sensitive() };
-    let note =
-        |name, configured: &Option<Vec<u8>>| r.notes().get(name).map(<[u8]>::to_vec).or_else(|| configured.clone());
-    let routing = &config.routing;
-    let process_group = note(c"mod_wsgi.process_group", &routing.process_group);
-    let application_group = note(c"mod_wsgi.application_group", &routing.application_group);
-    let callable = note(c"mod_wsgi.callable_object", &routing.callable);
-    let pass_authorization = r.notes().get(c"mod_wsgi.pass_authorization").map(|note| note == b"1");
+    let routing = match handler {
+        Some(handler) => Routing::merge(&config.routing, &handler.routing),
+        None => Routing::merge(&config.routing, &alias_routing(r)),
+    };
+    let callable = match handler {
+        Some(_) => b"handle_request".to_vec(),
+        None => routing.callable.map_or_else(|| b"application".to_vec(), |name| group_name::callable(&name, &facts)),
+    };
+    let handler_script = handler.map(|handler| handler.script.clone()).unwrap_or_default();
+    let script = if handler.is_some() { handler_script.clone() } else { r.filename().unwrap_or_default().to_vec() };
     Resolved {
-        process_group: process_group.map(|value| group_name::expand(&value, &facts)).unwrap_or_default(),
-        application_group: group_name::expand(application_group.as_deref().unwrap_or(b"%{RESOURCE}"), &facts),
-        callable: callable.map_or_else(|| b"application".to_vec(), |value| group_name::callable(&value, &facts)),
-        pass_authorization: pass_authorization.or(routing.pass_authorization).unwrap_or(false),
+        script,
+        handler_script,
+        process_group: routing.process_group.map(|value| group_name::expand(&value, &facts)).unwrap_or_default(),
+        application_group: group_name::expand(routing.application_group.as_deref().unwrap_or(b"%{RESOURCE}"), &facts),
+        callable,
+        pass_authorization: routing.pass_authorization.unwrap_or(false),
         script_reloading: config.script_reloading.unwrap_or(true),
         error_override: config.error_override.unwrap_or(false),
         map_head: config.map_head.unwrap_or(MapHead::Auto),
         server_pid: std::process::id(),
+    }
+}
+
+/// The options of the alias that has mapped the request.
+fn alias_routing(r: Request<'_>) -> Routing {
+    let note = |name| r.notes().get(name).map(<[u8]>::to_vec);
+    Routing {
+        process_group: note(c"mod_wsgi.process_group"),
+        application_group: note(c"mod_wsgi.application_group"),
+        callable: note(c"mod_wsgi.callable_object"),
+        pass_authorization: note(c"mod_wsgi.pass_authorization").map(|note| note == b"1"),
     }
 }
 

@@ -194,7 +194,7 @@ impl<const N: usize> Commands<N> {
 }
 
 /// Every directive: name, setter, where it may stand, and what `apachectl -L` says of it.
-pub(super) static COMMANDS: Commands<35> = Commands([
+pub(super) static COMMANDS: Commands<36> = Commands([
     raw(c"WSGIScriptAlias", server_setter!(set::script_alias), SERVER, c"URL path and the script or folder of scripts it stands for, then process-group=, application-group=, callable-object=, pass-authorization="),
     raw(c"WSGIScriptAliasMatch", server_setter!(set::script_alias_match), SERVER, c"Regular expression for URL paths and the script it stands for, then the options of WSGIScriptAlias"),
     raw(c"WSGIDaemonProcess", server_setter!(set::daemon_process), SERVER, c"Name of a group of daemon processes, then options name=value"),
@@ -228,6 +228,7 @@ pub(super) static COMMANDS: Commands<35> = Commands([
     one(c"WSGIMapHEADToGET", place_setter!(set::map_head_to_get), HTACCESS, c"On, Off or Auto: whether applications see HEAD as GET"),
     raw(c"WSGITrustedProxyHeaders", place_setter!(set::trusted_proxy_headers), HTACCESS, c"Headers of a proxy in front that are believed"),
     raw(c"WSGITrustedProxies", place_setter!(set::trusted_proxies), HTACCESS, c"Addresses and networks of proxies in front; without it every peer is one"),
+    raw(c"WSGIHandlerScript", place_setter!(set::handler_script), PLACE, c"Name of a handler and the script that answers for it, then process-group=, application-group=, pass-authorization="),
     one(c"WSGIGroupAuthoritative", place_setter!(set::group_authoritative), AUTH_PLACE, c"On or Off; no meaning since Apache 2.4"),
     END,
 ]);

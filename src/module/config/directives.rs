@@ -6,7 +6,7 @@ use mod_wsgi_core::group_name::{is_literal, literal};
 use mod_wsgi_core::launch::Preload;
 use mod_wsgi_core::trusted_proxy::{Header, Network};
 
-use super::{Alias, AliasUrl, Definitions, DirConfig, GroupDefinition, MapHead, Routing, ServerConfig};
+use super::{Alias, AliasUrl, Definitions, DirConfig, GroupDefinition, HandlerScript, MapHead, Routing, ServerConfig};
 use crate::apache::command::Command;
 use crate::identity;
 
@@ -52,6 +52,21 @@ fn routing(words: &mut Words<'_>) -> Result<Routing, String> {
         }
     }
     Ok(routing)
+}
+
+/// `WSGIHandlerScript name path [option=value …]`; a later one of the same name replaces an earlier one.
+pub fn handler_script(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
+    let mut words = Words::new(text);
+    let (name, script) = match (words.next(), words.next()) {
+        (Some(name), Some(script)) if !name.is_empty() && !script.is_empty() => (name, script),
+        _ => return Err("a handler's name and a script are needed, then options name=value".into()),
+    };
+    let routing = routing(&mut words)?;
+    if routing.callable.is_some() {
+        return Err("'callable-object' is not an option of a handler script: its callable is handle_request".into());
+    }
+    config.handlers.insert(0, HandlerScript { name: name.into_bytes(), script: script.into_bytes(), routing });
+    Ok(())
 }
 
 fn filled(name: &str, value: String) -> Result<Vec<u8>, String> {
