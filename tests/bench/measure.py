@@ -59,7 +59,7 @@ def running(mode: str, row: str, modules: list[Path]):
             site = Site("event", mode, module)
             site.write("bench.wsgi", ROWS[row].script)
             # One child with enough threads for all connections, so that pools are alike in every round.
-            site.mpm_sizes = "StartServers 1\nServerLimit 1\nThreadsPerChild 80\nMaxRequestWorkers 80\nMaxRequestsPerChild 0"
+            site.mpm_sizes = "ThreadLimit 128\nStartServers 1\nServerLimit 1\nThreadsPerChild 128\nMaxRequestWorkers 128\nMaxRequestsPerChild 0"
             site.add("MaxKeepAliveRequests 0", "LogLevel warn")
             site.serve("bench.wsgi", options="processes=1 threads=15")
             wrk_script(ROWS[row], site.root)
