@@ -13,6 +13,7 @@ pub mod embedded;
 pub mod group_name;
 pub mod launch;
 pub mod response_rules;
+pub mod script_call;
 pub mod trusted_proxy;
 pub mod wire;
 

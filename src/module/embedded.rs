@@ -16,7 +16,6 @@ use crate::apache::request::Request;
 use crate::apache::server::{self, MpmQuery, Server};
 use crate::config::PythonConfig;
 use crate::handler::{INTERNAL_ERROR, Resolved, Status, refuse};
-use crate::response::Response;
 use crate::supervisor::{shared, split_path};
 use crate::{environ, python};
 use bridge::Bridge;
@@ -112,7 +111,7 @@ pub fn serve(r: Request<'_>, settings: &Settings, resolved: &Resolved) -> Result
         application_group: &resolved.application_group,
     };
     head.write(&mut bytes, false, |out| environ::write(r, resolved, out));
-    let mut bridge = Bridge::new(r, Response::new(r, false));
+    let mut bridge = Bridge::new(r, resolved.enable_sendfile, resolved.pass_apache_request);
     // A frame header stands before the payload.
     let ended = host.handle(&mut bridge, bytes.get(FRAME_HEADER..).unwrap_or_default());
     let response = bridge.into_response();

@@ -27,6 +27,10 @@ pub struct Resolved {
     pub script_reloading: bool,
     /// Whether httpd's error pages replace the application's.
     pub error_override: bool,
+    /// Whether the kernel may send files by itself.
+    pub enable_sendfile: bool,
+    /// Whether embedded applications get httpd's request.
+    pub pass_apache_request: bool,
     /// Whether HEAD becomes GET.
     pub map_head: MapHead,
     /// This process.
@@ -207,6 +211,8 @@ fn resolve(r: Request<'_>, handler: Option<&HandlerScript>) -> Resolved {
         pass_authorization: routing.pass_authorization.unwrap_or(false),
         script_reloading: config.script_reloading.unwrap_or(true),
         error_override: config.error_override.unwrap_or(false),
+        enable_sendfile: config.enable_sendfile.unwrap_or(false),
+        pass_apache_request: config.pass_apache_request.unwrap_or(false),
         map_head: config.map_head.unwrap_or(MapHead::Auto),
         server_pid: std::process::id(),
     }

@@ -138,6 +138,36 @@ impl<'b> ResponseHeadWriter<'b> {
     }
 }
 
+/// A part of an open file that is the rest of a response body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilePart {
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// How long it is, in bytes.
+    pub length: u64,
+}
+
+impl FilePart {
+    /// Appends the frame.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let at = start_frame(out, Kind::File, 0);
+        out.extend_from_slice(&self.offset.to_le_bytes());
+        out.extend_from_slice(&self.length.to_le_bytes());
+        patch_length(out, at);
+    }
+
+    /// Decodes the payload of a [`Kind::File`] frame.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`], or [`WireError::BadValue`] where the end is beyond all files.
+    pub fn decode(payload: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(payload);
+        let part = Self { offset: reader.u64()?, length: reader.u64()? };
+        let end = part.offset.checked_add(part.length).filter(|end| i64::try_from(*end).is_ok());
+        end.map(|_| part).ok_or(WireError::BadValue("part of a file"))
+    }
+}
+
 /// How important a log record is; the numbers are syslog's and httpd's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]

@@ -273,6 +273,19 @@ impl<'r> Request<'r> {
         unsafe { ffi::wsgi_shim_is_https(self.connection()) != 0 }
     }
 
+    /// The value of a variable of mod_ssl's.
+    #[must_use]
+    pub fn ssl_variable(self, name: &[u8]) -> Option<&'r [u8]> {
+        // SAFETY: the request is live; the value is null or NUL-terminated, in its pool or the configuration's.
+        unsafe { bytes(ffi::wsgi_shim_ssl_variable(self.raw(), self.pool().text(name))) }
+    }
+
+    /// The record itself, for `apache.request_rec`.
+    #[must_use]
+    pub fn as_raw(self) -> *mut std::ffi::c_void {
+        self.raw().cast()
+    }
+
     /// The id of the request in the error log, made if it has none.
     #[must_use]
     pub fn make_log_id(self) -> Option<&'r [u8]> {
