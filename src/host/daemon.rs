@@ -12,7 +12,7 @@ mod worker;
 use crate::application::interpreters::Interpreters;
 use crate::application::preload;
 use crate::python::Interpreter;
-use crate::sys::{board::Place, clock, descriptors, fork, locale, signals, title};
+use crate::sys::{board::Place, descriptors, fork, locale, signals, title};
 use crate::{log, sys};
 use control::Control;
 use mod_wsgi_core::launch::{Launch, descriptors as files};
@@ -63,8 +63,7 @@ fn start(control: &mut Control, main: &'static Interpreter) -> Result<(Arc<Servi
         .map_err(|error| format!("WSGI7006: threads cannot be started: {error}"))?;
     control.ready();
     predecessors.into_iter().for_each(control::retire);
-    let took = clock::microseconds();
-    log::write(LogLevel::Debug, &format!("WSGI7013: daemon '{group}' takes requests since {took}"));
+    log::write(LogLevel::Debug, &format!("WSGI7013: this process of group '{group}' takes requests"));
     Ok((service, signals))
 }
 
@@ -78,7 +77,7 @@ fn set_process(launch: &Launch) -> Result<(), String> {
             let name = String::from_utf8_lossy(name);
             log::write(
                 LogLevel::Warning,
-                &format!("WSGI7014: the system has no locale '{name}'; that of Apache is used"),
+                &format!("WSGI0079: the system has no locale '{name}'; that of Apache is used"),
             );
         }
     }

@@ -179,7 +179,7 @@ def test_data_beyond_content_length_is_dropped(child, server):
 
 @pytest.mark.parametrize("what, line", [
     ("raise", "RuntimeError: on purpose"), ("exit", "SystemExit: 3"), ("before", "ValueError: before"),
-    ("status", "ValueError: status must be three digits"), ("text", "TypeError: "), ("none", "TypeError: "),
+    ("status", "ValueError: status code must be a 3 digit integer"), ("text", "TypeError: "), ("none", "TypeError: "),
     ("not-started", "RuntimeError: ")])
 def test_a_failure_before_data_is_a_500_with_a_traceback(child, server, what, line):
     answer = child.ask(server.app, f"/{what}")

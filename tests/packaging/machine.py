@@ -33,6 +33,9 @@ if [ -n "$2" ]; then
     mkdir "$2/upper" "$2/work" "$2/root"
     mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$2/root"
     root=$2/root
+else
+    # A root that is a mount lets what runs inside make namespaces, too.
+    mount --bind "$1" "$1"
 fi
 mount -t proc proc "$root/proc"
 mkdir -p "$root/dev/shm"
@@ -178,7 +181,7 @@ class Machine:
 
     def run(self, command, *arguments, check=True, online=False, **environment):
         """Run a shell command as root and return what it printed; `online` lends it this machine's network."""
-        join = ["nsenter", "--target", str(self.first), "--mount", "--pid"] + ([] if online else ["--net"])
+        join = ["nsenter", "--target", str(self.first), "--root", "--mount", "--pid"] + ([] if online else ["--net"])
         lent = {name: os.environ[name] for name in PROXIES} if online else {}
         done = subprocess.run(
             [*join, "chroot", self.root, "/bin/sh", "-c", command, "sh", *arguments],
@@ -221,7 +224,7 @@ class Machine:
         """Copy a file of this machine in; the folder has to exist."""
         with open(source, "rb") as file:
             subprocess.run(
-                ["nsenter", "--target", str(self.first), "--mount", "chroot", self.root, "dd", "status=none", f"of={path}"],
+                ["nsenter", "--target", str(self.first), "--root", "--mount", "chroot", self.root, "dd", "status=none", f"of={path}"],
                 stdin=file, check=True, cwd="/",
             )
 

@@ -30,26 +30,24 @@ impl Adapter {
         arguments: Args<'a, 'py>,
     ) -> PyResult<'py, Object<'py>> {
         let request = &this.0;
-        request.expect_running(py)?;
+        request.expect_running(py, "start_response() called")?;
         let (Some(status), Some(headers), 2..=3) = (arguments.get(0), arguments.get(1), arguments.len()) else {
-            let text = format!(
-                "start_response() takes status, headers and optionally exc_info, {} arguments given",
-                arguments.len()
-            );
-            return py.raise(Exception::Type, &text);
+            let given = arguments.len();
+            let limit = if given < 2 { "at least 2" } else { "at most 3" };
+            return py.raise(Exception::Type, &format!("start_response() takes {limit} arguments ({given} given)"));
         };
         if !headers.is_list() {
-            let text = format!("response headers must be a list, not {}", headers.type_name());
+            let text = format!("start_response() argument 2 must be list, not {}", headers.type_name());
             return py.raise(Exception::Type, &text);
         }
         let exc_info = arguments.get(2).filter(|exc_info| !exc_info.is_none());
         if exc_info.as_ref().is_some_and(|exc_info| !exc_info.is_tuple()) {
-            return py.raise(Exception::Runtime, "exc_info must be a tuple or None");
+            return py.raise(Exception::Runtime, "start_response() argument 'exc_info' must be a 3-tuple or None");
         }
         if request.with(py, |inner| inner.response.committed) {
             return match exc_info {
                 Some(triple) => Err(Raised::from_triple(&triple)),
-                None => py.raise(Exception::Runtime, "headers have already been sent"),
+                None => py.raise(Exception::Runtime, "start_response() called more than once without exc_info"),
             };
         }
         let (head, content_length) = encode(py, &status, &headers)?;
@@ -63,12 +61,12 @@ impl Adapter {
     }
 
     fn write<'a, 'py>(py: Python<'py>, this: &'a Self, arguments: Args<'a, 'py>) -> PyResult<'py, Object<'py>> {
-        this.0.expect_running(py)?;
+        this.0.expect_running(py, "write() called")?;
         let (Some(data), 1) = (arguments.get(0), arguments.len()) else {
-            let text = format!("write() takes one argument, {} given", arguments.len());
+            let text = format!("write() takes exactly 1 argument ({} given)", arguments.len());
             return py.raise(Exception::Type, &text);
         };
-        let data = data.expect_bytes("write() takes bytes")?;
+        let data = data.expect_bytes("write() argument must be bytes")?;
         this.0.send_piece(py, data, true).or_else(|failure| failure.raise(py))?;
         Ok(py.none())
     }
@@ -77,14 +75,11 @@ impl Adapter {
 /// Checks status and headers and encodes them as the payload of a head frame; also the `Content-Length`.
 fn encode<'py>(py: Python<'py>, status: &Object<'py>, headers: &Object<'py>) -> PyResult<'py, (Vec<u8>, Option<u64>)> {
     let mut line = Vec::with_capacity(32);
-    if !status.is_text() {
-        let text = format!("status must be a string, not {}", status.type_name());
-        return py.raise(Exception::Type, &text);
-    }
+    expect_text(status)?;
     status.put_latin1(&mut line)?;
     let code = match response_rules::status_code(&line) {
         Ok(code) => code,
-        Err(error) => return py.raise(Exception::Value, rule_text(error)),
+        Err(error) => return refuse(py, error, &line),
     };
     let mut head = Vec::with_capacity(256);
     let mut writer = ResponseHeadWriter::new(&mut head, code, &line);
@@ -94,31 +89,31 @@ fn encode<'py>(py: Python<'py>, status: &Object<'py>, headers: &Object<'py>) -> 
     while let Some(header) = headers.item(at)? {
         at += 1;
         if !header.is_tuple() {
-            let text = format!("a response header must be a tuple, not {}", header.type_name());
+            let text = format!("each header must be a 2-tuple, not {}", header.type_name());
             return py.raise(Exception::Type, &text);
         }
         let (Some(first), Some(second), None) = (header.item(0)?, header.item(1)?, header.item(2)?) else {
-            return py.raise(Exception::Value, "a response header must be a tuple of name and value");
+            let text = format!("each header must be a 2-tuple, got length {}", header.length()?);
+            return py.raise(Exception::Value, &text);
         };
-        for (what, part) in [("name", &first), ("value", &second)] {
-            if !part.is_text() {
-                let text = format!("the {what} of a response header must be a string, not {}", part.type_name());
-                return py.raise(Exception::Type, &text);
-            }
-        }
+        expect_text(&first)?;
+        expect_text(&second)?;
         name.clear();
         value.clear();
         first.put_latin1(&mut name)?;
         second.put_latin1(&mut value)?;
-        if let Err(error) = response_rules::header_name(&name).and_then(|()| response_rules::header_value(&value)) {
-            return py.raise(Exception::Value, rule_text(error));
+        if let Err(error) = response_rules::header_name(&name) {
+            return refuse(py, error, &name);
+        }
+        if let Err(error) = response_rules::header_value(&value) {
+            return refuse(py, error, &value);
         }
         if name.eq_ignore_ascii_case(b"content-length") {
             // Differs from mod_wsgi: a wrong length is refused here, where the traceback names the place, not at the
             // first data. Test: a_content_length_that_is_no_number_is_a_500.
             match response_rules::content_length(&value) {
                 Ok(length) => content_length = Some(length),
-                Err(error) => return py.raise(Exception::Value, rule_text(error)),
+                Err(error) => return refuse(py, error, &value),
             }
         }
         writer.header(&name, &value);
@@ -126,14 +121,28 @@ fn encode<'py>(py: Python<'py>, status: &Object<'py>, headers: &Object<'py>) -> 
     Ok((head, content_length))
 }
 
-fn rule_text(error: RuleError) -> &'static str {
-    match error {
-        RuleError::StatusCode => "status must be three digits, alone or followed by a blank and a reason",
-        RuleError::StatusControl => "the reason in the status holds a control character",
-        RuleError::EmptyName => "a response header has an empty name",
-        RuleError::NameControl => "the name of a response header holds a control character",
-        RuleError::NameBlank => "the name of a response header holds a blank",
-        RuleError::ValueControl => "the value of a response header holds a line break or a NUL",
-        RuleError::ContentLength => "the value of Content-Length is not a length in bytes",
+fn expect_text<'py>(object: &Object<'py>) -> PyResult<'py, ()> {
+    if object.is_text() {
+        return Ok(());
     }
+    object.py().raise(Exception::Type, &format!("must be str, not {}", object.type_name()))
+}
+
+/// The exception for a broken rule. The texts are those of mod_wsgi 6.1.1, which applications compare.
+fn refuse<'py, T>(py: Python<'py>, error: RuleError, value: &[u8]) -> PyResult<'py, T> {
+    let text = match error {
+        RuleError::StatusCode => match value.split_at_checked(3) {
+            Some((code, [_, ..])) if code.iter().all(u8::is_ascii_digit) => "no space following status code",
+            _ => "status code must be a 3 digit integer",
+        },
+        RuleError::StatusControl => "control character in status reason phrase",
+        RuleError::EmptyName => return py.raise(Exception::Value, "header name is empty"),
+        RuleError::NameControl => "control character in header name",
+        RuleError::NameBlank => "space character in header name",
+        RuleError::ValueControl if value.contains(&0) => "NUL character in header value",
+        RuleError::ValueControl => "carriage return/line feed character in header value",
+        RuleError::ContentLength => "Content-Length is not a length in bytes",
+    };
+    let shown = py.bytes(value)?.repr();
+    py.raise(Exception::Value, &format!("{text}: {shown}"))
 }

@@ -20,38 +20,22 @@ fn traceback<'py>(raised: &Raised<'py>) -> PyResult<'py, Vec<Vec<u8>>> {
     Ok(text.lines().filter(|line| !line.trim().is_empty()).map(|line| line.as_bytes().to_vec()).collect())
 }
 
-/// What was being done when the exception came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// The script was loaded.
-    Loading,
-    /// A request ran.
-    Running,
-}
-
-/// Logs an exception: to the request's log, or without one to the process's.
+/// Logs an exception: to the request's log, or without one to the process's. The form of the first line is that of mod_wsgi
+/// 6.1.1, which people's log rules look for.
 pub fn log_exception(
     py: Python<'_>,
     interpreter: &Interpreter,
     request: Option<&Request>,
     script: &[u8],
-    phase: Phase,
     raised: &Raised<'_>,
 ) {
-    let number = match (raised.is(Exception::SystemExit), phase, request.is_some()) {
-        (true, Phase::Running, _) => "WSGI0175",
-        (false, Phase::Running, _) => "WSGI0174",
-        (true, Phase::Loading, true) => "WSGI0107",
-        (true, Phase::Loading, false) => "WSGI0108",
-        (false, Phase::Loading, true) => "WSGI0109",
-        (false, Phase::Loading, false) => "WSGI0110",
+    let (kind, path, place) = (raised.value().type_name(), String::from_utf8_lossy(script), interpreter.description());
+    let bracket = if request.is_some() { format!("[script {path}] ") } else { String::new() };
+    let header = if raised.is(Exception::SystemExit) {
+        format!("WSGI0175: {bracket}{kind} exception raised by WSGI script '{path}' for {place}; ignored.")
+    } else {
+        format!("WSGI0174: {bracket}{kind} exception raised processing WSGI script '{path}' for {place}.")
     };
-    let what = match phase {
-        Phase::Loading => "while the script was loaded",
-        Phase::Running => "while a request was processed",
-    };
-    let (kind, path) = (raised.value().type_name(), String::from_utf8_lossy(script));
-    let header = format!("{number}: [script {path}] exception {kind} {what}, in {}", interpreter.description());
     let mut lines = vec![header.into_bytes()];
     // Where the traceback module itself fails there is no memory left or nothing of `sys` either.
     lines.extend(traceback(raised).unwrap_or_else(|_| vec![raised.text().into_bytes()]));

@@ -57,10 +57,25 @@ impl FileWrapper {
             Some(block) => Some(block),
             None => by_name("blksize")?,
         };
-        let Some(file) = file else { return py.raise(Exception::Type, "FileWrapper() needs a file-like object") };
+        if arguments.item(2)?.is_some() {
+            return py.raise(Exception::Type, "FileWrapper() takes at most 2 arguments");
+        }
+        if let Some(named) = named {
+            let names = named.iterator()?;
+            while let Some(name) = names.next()? {
+                let name = name.to_text()?;
+                if !["filelike", "blksize"].contains(&&*name) {
+                    let text = format!("'{name}' is an invalid keyword argument for FileWrapper()");
+                    return py.raise(Exception::Type, &text);
+                }
+            }
+        }
+        let Some(file) = file else {
+            return py.raise(Exception::Type, "FileWrapper() missing required argument 'filelike' (pos 1)");
+        };
         let block = block.map_or(Ok(8192), |block| block.to_int())?;
         if block < 0 {
-            return py.raise(Exception::Value, "the block size of a FileWrapper cannot be negative");
+            return py.raise(Exception::Value, "blksize must not be negative");
         }
         Ok(Self { file: Mutex::new(Some(Stored::new(file))), block })
     }
@@ -69,7 +84,7 @@ impl FileWrapper {
         let file = py.lock(&self.file).as_ref().map(|file| file.get(py).clone());
         match file {
             Some(file) => Ok(file),
-            None => py.raise(Exception::Value, "the FileWrapper is closed"),
+            None => py.raise(Exception::Value, "I/O operation on closed file"),
         }
     }
 
@@ -85,7 +100,7 @@ impl FileWrapper {
 
     fn next<'py>(py: Python<'py>, this: &Self) -> PyResult<'py, Option<Object<'py>>> {
         let block = this.file(py)?.call_method("read", [&py.int(this.block)?])?;
-        let length = block.expect_bytes("read() of a file-like object must answer bytes")?.len();
+        let length = block.expect_bytes("file wrapper read() must return bytes")?.len();
         Ok(Some(block).filter(|_| length > 0))
     }
 }

@@ -42,7 +42,7 @@ impl Class for Input {
 /// The only argument of a method: a number; none, `None` or a negative one is "no limit".
 fn limit<'py>(py: Python<'py>, method: &str, arguments: Args<'_, 'py>) -> PyResult<'py, Option<usize>> {
     if arguments.len() > 1 {
-        let text = format!("{method}() takes at most one argument, {} given", arguments.len());
+        let text = format!("{method}() takes at most 1 argument ({} given)", arguments.len());
         return py.raise(Exception::Type, &text);
     }
     match arguments.get(0).filter(|size| !size.is_none()) {
@@ -97,9 +97,9 @@ impl Inner {
 }
 
 impl Input {
-    fn take<'py>(&self, py: Python<'py>, until: Until) -> PyResult<'py, Object<'py>> {
+    fn take<'py>(&self, py: Python<'py>, what: &str, until: Until) -> PyResult<'py, Object<'py>> {
         let request = &self.0;
-        request.expect_running(py)?;
+        request.expect_running(py, what)?;
         let there = request
             .with(py, |inner| inner.body_failed.is_none() && (inner.body_ended || inner.end_of(until).is_some()));
         if !there {
@@ -120,19 +120,19 @@ impl Input {
 
     fn read<'a, 'py>(py: Python<'py>, this: &'a Self, arguments: Args<'a, 'py>) -> PyResult<'py, Object<'py>> {
         let size = limit(py, "read", arguments)?.unwrap_or(usize::MAX);
-        this.take(py, Until::Size(size))
+        this.take(py, "read() called on wsgi.input", Until::Size(size))
     }
 
     fn readline<'a, 'py>(py: Python<'py>, this: &'a Self, arguments: Args<'a, 'py>) -> PyResult<'py, Object<'py>> {
         let size = limit(py, "readline", arguments)?.unwrap_or(usize::MAX);
-        this.take(py, Until::Line(size))
+        this.take(py, "readline() called on wsgi.input", Until::Line(size))
     }
 
     fn readlines<'a, 'py>(py: Python<'py>, this: &'a Self, arguments: Args<'a, 'py>) -> PyResult<'py, Object<'py>> {
         let hint = limit(py, "readlines", arguments)?.filter(|hint| *hint > 0).unwrap_or(usize::MAX);
         let (mut lines, mut total) = (Vec::new(), 0_usize);
         while total < hint {
-            let line = this.take(py, Until::Line(usize::MAX))?;
+            let line = this.take(py, "readlines() called on wsgi.input", Until::Line(usize::MAX))?;
             let length = line.as_bytes().map_or(0, <[u8]>::len);
             if length == 0 {
                 break;
@@ -144,12 +144,12 @@ impl Input {
     }
 
     fn close<'a, 'py>(py: Python<'py>, this: &'a Self, _arguments: Args<'a, 'py>) -> PyResult<'py, Object<'py>> {
-        this.0.expect_running(py)?;
+        this.0.expect_running(py, "close() called on wsgi.input")?;
         Ok(py.none())
     }
 
     fn next<'py>(py: Python<'py>, this: &Self) -> PyResult<'py, Option<Object<'py>>> {
-        let line = this.take(py, Until::Line(usize::MAX))?;
+        let line = this.take(py, "iteration over wsgi.input", Until::Line(usize::MAX))?;
         Ok(Some(line).filter(|line| line.as_bytes().is_some_and(|line| !line.is_empty())))
     }
 }

@@ -49,11 +49,11 @@ impl Interpreter {
         let (group, process) =
             (String::from_utf8_lossy(&self.name), String::from_utf8_lossy(&self.launch.process_group));
         let interpreter =
-            if group.is_empty() { "the main interpreter".to_owned() } else { format!("application group '{group}'") };
+            if group.is_empty() { "main interpreter".to_owned() } else { format!("sub-interpreter '{group}'") };
         if process.is_empty() {
-            format!("{interpreter}, embedded mode")
+            format!("{interpreter} in embedded mode")
         } else {
-            format!("{interpreter} of daemon '{process}'")
+            format!("{interpreter} of daemon process '{process}'")
         }
     }
 }

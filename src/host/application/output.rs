@@ -60,16 +60,18 @@ impl Log {
             Some(text) => text,
             None if data.is_text() => data.to_text()?.into_bytes(),
             None => {
-                let text = format!("a log stream takes bytes, not {}", data.type_name());
+                let text = format!("a bytes-like object is required, not '{}'", data.type_name());
                 return py.raise(Exception::Type, &text);
             }
         };
         match self.owner(py) {
             Owner::Request(request) => {
-                request.expect_running(py)?;
+                request.expect_running(py, "write() called on wsgi.errors")?;
                 request.write_stream(py, &text);
             }
-            Owner::Over => return py.raise(Exception::Runtime, "the request this stream belongs to is over"),
+            Owner::Over => {
+                return py.raise(Exception::Runtime, "write() called on wsgi.errors after request completed");
+            }
             Owner::Thread => {
                 let mut lines = Vec::new();
                 request::cut_lines(&mut py.lock(&self.partial), &text, |line| lines.push(line.to_vec()));
@@ -130,8 +132,8 @@ impl Log {
         Ok(py.bool(true))
     }
 
-    fn fileno<'a, 'py>(py: Python<'py>, _this: &'a Self, _arguments: Args<'a, 'py>) -> PyResult<'py, Object<'py>> {
-        py.raise(Exception::Os, "a log stream has no file descriptor")
+    fn fileno<'a, 'py>(py: Python<'py>, this: &'a Self, _arguments: Args<'a, 'py>) -> PyResult<'py, Object<'py>> {
+        py.raise(Exception::Os, &format!("{} log object has no file descriptor", this.name.trim_matches(['<', '>'])))
     }
 }
 

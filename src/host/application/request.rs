@@ -139,16 +139,15 @@ impl Request {
         self.with(py, |inner| inner.exchange.is_none())
     }
 
-    /// Fails once the request is over.
+    /// Fails once the request is over; `what` says what was tried.
     ///
     /// # Errors
     /// `RuntimeError`.
-    pub fn expect_running<'py>(&self, py: Python<'py>) -> PyResult<'py, ()> {
-        if self.is_over(py) {
-            py.raise(Exception::Runtime, "the request this object belongs to is over")
-        } else {
-            Ok(())
+    pub fn expect_running<'py>(&self, py: Python<'py>, what: &str) -> PyResult<'py, ()> {
+        if !self.is_over(py) {
+            return Ok(());
         }
+        py.raise(Exception::Runtime, &format!("{what} after request completed"))
     }
 
     /// Sends status and headers if they have not been sent, and a piece of the body. `send` is whether it has to be on
@@ -198,8 +197,10 @@ impl Failure {
     /// Always.
     pub fn raise<'py, T>(self, py: Python<'py>) -> PyResult<'py, T> {
         match self {
-            Self::Over => py.raise(Exception::Runtime, "the request this object belongs to is over"),
-            Self::NotStarted => py.raise(Exception::Runtime, "data before start_response() was called"),
+            Self::Over => py.raise(Exception::Runtime, "data sent after request completed"),
+            Self::NotStarted => {
+                py.raise(Exception::Runtime, "start_response() must be called before response content is produced")
+            }
             Self::Gone => py.raise(Exception::Os, "the client is gone, the data cannot be sent"),
         }
     }

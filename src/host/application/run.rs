@@ -4,7 +4,7 @@
 
 use super::environ::{self, Arrival};
 use super::exchange::Exchange;
-use super::failure::{self, Phase};
+use super::failure;
 use super::interpreters::{Interpreter, Interpreters};
 use super::output::Stream;
 use super::request::{self, Failure, Request};
@@ -118,7 +118,7 @@ fn in_python(
         Ok(()) => Outcome::Complete,
         Err(Stop::Gone) => Outcome::Gone,
         Err(Stop::Raised(raised)) => {
-            failure::log_exception(py, interpreter, Some(request), &request.script, Phase::Running, &raised);
+            failure::log_exception(py, interpreter, Some(request), &request.script, &raised);
             if committed { Outcome::Truncated } else { Outcome::Failed(500) }
         }
     }
@@ -190,7 +190,7 @@ fn send<'py>(py: Python<'py>, request: &Request, result: &Object<'py>) -> Result
 }
 
 fn send_item<'py>(py: Python<'py>, request: &Request, item: &Object<'py>, now: bool) -> Result<(), Stop<'py>> {
-    let data = item.expect_bytes("the items of a response must be bytes")?;
+    let data = item.expect_bytes("response iterable must yield bytes")?;
     if data.is_empty() {
         return Ok(());
     }
@@ -220,7 +220,7 @@ fn close<'py>(py: Python<'py>, request: &Request, result: &Object<'py>) -> Resul
         }
     };
     if let Err(raised) = failed {
-        failure::log_exception(py, request.interpreter, Some(request), &request.script, Phase::Running, &raised);
+        failure::log_exception(py, request.interpreter, Some(request), &request.script, &raised);
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! WSGI script files: found, loaded, loaded again after a change.
 
-use super::failure::{self, Phase};
+use super::failure;
 use super::interpreters::{Interpreter, Interpreters};
 use super::request::Request;
 use crate::ignore;
 use crate::log;
-use crate::python::{Object, PyResult, Python, Stored};
+use crate::python::{Exception, Object, PyResult, Python, Stored};
 use mod_wsgi_core::wire::LogLevel;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -119,7 +119,7 @@ fn must_reload<'py>(py: Python<'py>, interpreter: &Interpreter, module: &Object<
     match py.file_name(wanted.resource).and_then(|resource| asked.call([&resource])) {
         Ok(answer) => answer.is_true(),
         Err(raised) => {
-            failure::log_exception(py, interpreter, wanted.request, wanted.path, Phase::Running, &raised);
+            failure::log_exception(py, interpreter, wanted.request, wanted.path, &raised);
             false
         }
     }
@@ -136,24 +136,34 @@ fn load<'py>(py: Python<'py>, interpreter: &Interpreter, wanted: Wanted<'_>) -> 
         let text = py.detach(|| explain(path, &error));
         wanted.log(py, LogLevel::Error, &format!("{number}: {text}"));
     })?;
-    let run = || -> PyResult<'py, (Object<'py>, Object<'py>)> {
+    let compile = || -> PyResult<'py, _> {
         let (file, name) = (py.file_name(wanted.path)?, module_name(wanted.path, interpreter.launch.case_sensitive));
-        let name = py.interned(&name)?;
-        let code = py.compile(&source, &file)?;
+        Ok((py.interned(&name)?, py.compile(&source, &file)?, file))
+    };
+    let shown = path.display();
+    let (name, code, file) = compile().map_err(|raised| {
+        let number = if wanted.request.is_some() { "WSGI0105" } else { "WSGI0106" };
+        let place = interpreter.description();
+        wanted.log(py, LogLevel::Error, &format!("{number}: the script '{shown}' cannot be compiled for {place}"));
+        failure::log_exception(py, interpreter, wanted.request, wanted.path, &raised);
+    })?;
+    let run = || -> PyResult<'py, Object<'py>> {
         let module = py.run_module(&name, &code, &file)?;
         module.set("__mtime__", &py.int(changed)?)?;
-        Ok((name, module))
+        Ok(module)
     };
-    match run() {
-        Ok((name, module)) => {
-            py.lock(&interpreter.scripts.loaded).insert(wanted.path.to_vec(), Stored::new(name));
-            Ok(module)
-        }
-        Err(raised) => {
-            failure::log_exception(py, interpreter, wanted.request, wanted.path, Phase::Loading, &raised);
-            Err(())
-        }
-    }
+    let module = run().map_err(|raised| {
+        let number = match (raised.is(Exception::SystemExit), wanted.request.is_some()) {
+            (true, true) => "WSGI0107",
+            (true, false) => "WSGI0108",
+            (false, true) => "WSGI0109",
+            (false, false) => "WSGI0110",
+        };
+        wanted.log(py, LogLevel::Error, &format!("{number}: the script '{shown}' cannot be executed"));
+        failure::log_exception(py, interpreter, wanted.request, wanted.path, &raised);
+    })?;
+    py.lock(&interpreter.scripts.loaded).insert(wanted.path.to_vec(), Stored::new(name));
+    Ok(module)
 }
 
 /// Why a script cannot be read: what, by whom, and where on the way it ends. Called detached.

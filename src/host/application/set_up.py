@@ -15,8 +15,8 @@ class Restricted(object):
     __module__ = "mod_wsgi"
     __slots__ = ("_text",)
 
-    def __init__(self, stream, directive):
-        object.__setattr__(self, "_text", "%s access restricted by mod_wsgi, see %s" % (stream, directive))
+    def __init__(self, stream):
+        object.__setattr__(self, "_text", "%s access restricted by mod_wsgi" % stream)
 
     def __getattribute__(self, name):
         raise OSError(object.__getattribute__(self, "_text"))
@@ -60,9 +60,9 @@ def install_module():
 
 def replace_streams():
     sys.stderr = stderr
-    sys.stdout = Restricted("sys.stdout", "WSGIRestrictStdout") if restrict_stdout else stdout
+    sys.stdout = Restricted("sys.stdout") if restrict_stdout else stdout
     if restrict_stdin:
-        sys.stdin = Restricted("sys.stdin", "WSGIRestrictStdin")
+        sys.stdin = Restricted("sys.stdin")
 
 
 def set_environment():

@@ -100,8 +100,9 @@ impl Service {
         }
         // Ready before the first connection can be taken, so that nobody who was answered finds this process not ready.
         service.board(board::READY);
-        // Exclusive: one of the group's processes wakes for a connection, not all.
-        add(&service.epoll, &service.listener, LISTENER, epoll::EventFlags::IN | epoll::EventFlags::EXCLUSIVE)?;
+        // Every process of the group wakes for a connection, and one gets it. Waking one only (EPOLLEXCLUSIVE) would lose the
+        // connection for a while when that one retires or dies just then; and children keep connections, so they are rare.
+        add(&service.epoll, &service.listener, LISTENER, epoll::EventFlags::IN)?;
         Ok(service)
     }
 

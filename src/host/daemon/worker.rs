@@ -137,7 +137,7 @@ fn serve(service: &Service, connection: &mut Connection) -> bool {
     let load = service.count_load(claimed);
     link.begin(has_body, first);
     if is_too_old(service, &head, now) {
-        let reason = "WSGI7020: the request waited longer than queue-timeout for a thread of the daemon process";
+        let reason = "WSGI0084: the request waited longer than queue-timeout for a thread of the daemon process";
         return answer(service, connection, link, length, |link, _| {
             link.refuse(Refusal { status: 504, retry: false, reason: reason.as_bytes() });
         });

@@ -270,6 +270,13 @@ impl<'py> Object<'py> {
         text.and_then(|text| text.to_text()).unwrap_or_else(|_| "<no text>".to_owned())
     }
 
+    /// What `repr()` makes of it, for messages.
+    pub fn repr(&self) -> String {
+        // SAFETY: attached and live.
+        let text = unsafe { Object::owned(self.py(), ffi::PyObject_Repr(self.as_ptr())) };
+        text.and_then(|text| text.to_text()).unwrap_or_else(|_| "<no text>".to_owned())
+    }
+
     /// The number of an `int`.
     ///
     /// # Errors
@@ -300,7 +307,7 @@ impl<'py> Object<'py> {
         match self.as_bytes() {
             Some(bytes) => Ok(bytes),
             None => {
-                let text = format!("{what}, value of type {} found", self.type_name());
+                let text = format!("{what}, not {}", self.type_name());
                 self.py().raise(Exception::Type, &text)
             }
         }

@@ -168,6 +168,16 @@ impl<'py> Object<'py> {
         }
     }
 
+    /// The length of a list or tuple.
+    ///
+    /// # Errors
+    /// `TypeError` where it has none.
+    pub fn length(&self) -> PyResult<'py, usize> {
+        // SAFETY: attached and live.
+        let length = unsafe { ffi::PySequence_Size(self.as_ptr()) };
+        usize::try_from(length).map_err(|_| Raised::fetch(self.py))
+    }
+
     /// The item at a place of a list or tuple, `None` behind its end.
     ///
     /// # Errors

@@ -302,7 +302,7 @@ pub fn has_ended(pid: i32) -> bool {
     unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) != 0 }
 }
 
-/// Signals that end a process by themselves, and that a daemon does not end on in order.
+/// Signals that end a process by themselves.
 const DEADLY: [i32; 10] = [
     libc::SIGQUIT,
     libc::SIGILL,
@@ -316,15 +316,17 @@ const DEADLY: [i32; 10] = [
     libc::SIGSYS,
 ];
 
-/// How a process ended. httpd's MPMs hand over one number, the exit status or the signal, and log which it was (AH00052);
-/// daemons never exit with the number of one of these signals.
+/// How a process ended. httpd's MPMs hand over one number, the exit status or the signal; which it was, they log themselves
+/// (AH00052 for a signal), so that a number that could be either is called both.
 #[must_use]
 pub fn describe(status: Option<i32>) -> String {
     match status {
         None => "its status is not known".to_owned(),
         Some(number) if DEADLY.contains(&number) => {
             let name = nix::sys::signal::Signal::try_from(number).map_or("unknown", nix::sys::signal::Signal::as_str);
-            format!("signal {number} ({name})")
+            format!(
+                "signal {number} ({name}), or exit status {number} unless AH00052 before this line tells of the signal"
+            )
         }
         Some(number) => format!("exit status {number}"),
     }
