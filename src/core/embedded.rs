@@ -20,7 +20,7 @@ pub const ABI: u32 = 2;
 pub struct Host {
     /// [`ABI`].
     pub abi: u32,
-    /// The release of the host, NUL-terminated, such as `7.0.0`.
+    /// [`BUILD`](crate::BUILD) of the host, NUL-terminated.
     pub version: *const c_char,
     /// Starts Python in this process, once: `launch` is an encoded [`crate::launch::Launch`]. Records go to `log`. The
     /// calling thread becomes Python's main thread. Answers 0, or something else after it has logged why not.

@@ -20,8 +20,11 @@ pub mod wire;
 /// The version of this release, as `mod_wsgi.version` reports it.
 pub const VERSION: (u32, u32, u32) = (7, 0, 0);
 
-/// The version as text; both artefacts carry it, and a connection between two different ones is refused.
+/// The version as text.
 pub const VERSION_TEXT: &str = env!("CARGO_PKG_VERSION");
+
+/// The version and what it was built from; module and host carry it, and two different ones refuse each other.
+pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), "+", env!("MOD_WSGI_CORE_SOURCES"));
 
 /// The oldest and newest CPython minor version there is a host for.
 pub const PYTHON_MINORS: std::ops::RangeInclusive<u32> = 10..=14;

@@ -8,7 +8,7 @@ use super::{PROTOCOL, Reader, WireError, put_bytes};
 pub struct Hello<'a> {
     /// [`PROTOCOL`] of the child.
     pub protocol: u16,
-    /// Release of the child, such as `7.0.0`.
+    /// [`BUILD`](crate::BUILD) of the child.
     pub version: &'a [u8],
 }
 
@@ -18,7 +18,7 @@ impl<'a> Hello<'a> {
         let at = start_frame(out, Kind::Hello, 0);
         out.extend_from_slice(b"WSGI");
         out.extend_from_slice(&PROTOCOL.to_le_bytes());
-        out.extend_from_slice(crate::VERSION_TEXT.as_bytes());
+        out.extend_from_slice(crate::BUILD.as_bytes());
         patch_length(out, at);
     }
 
@@ -37,7 +37,7 @@ impl<'a> Hello<'a> {
     /// Whether both sides are of one release.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        self.protocol == PROTOCOL && self.version == crate::VERSION_TEXT.as_bytes()
+        self.protocol == PROTOCOL && self.version == crate::BUILD.as_bytes()
     }
 }
 
