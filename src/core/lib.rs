@@ -26,6 +26,9 @@ pub const VERSION_TEXT: &str = env!("CARGO_PKG_VERSION");
 /// The version and what it was built from; module and host carry it, and two different ones refuse each other.
 pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), "+", env!("MOD_WSGI_CORE_SOURCES"));
 
+/// [`BUILD`] with a NUL behind it, for C.
+pub const BUILD_FOR_C: &str = concat!(env!("CARGO_PKG_VERSION"), "+", env!("MOD_WSGI_CORE_SOURCES"), "\0");
+
 /// The oldest and newest CPython minor version there is a host for.
 pub const PYTHON_MINORS: std::ops::RangeInclusive<u32> = 10..=14;
 

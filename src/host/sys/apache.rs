@@ -12,11 +12,10 @@ struct Table(Host);
 // SAFETY: see the type.
 unsafe impl Sync for Table {}
 
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 
 static HOST: Table = Table(Host {
     abi: ABI,
-    version: VERSION.as_ptr().cast::<c_char>(),
+    version: mod_wsgi_core::BUILD_FOR_C.as_ptr().cast::<c_char>(),
     start: start_host,
     handle: handle_request,
     stop: stop_host,
