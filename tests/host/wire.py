@@ -7,7 +7,18 @@ import struct
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src/core"
-VERSION = re.search(r'^version = "(.*)"', (SOURCE.parents[1] / "Cargo.toml").read_text(), re.M)[1]
+
+
+def build() -> bytes:
+    """What the built hosts say they are: the release, and a hash over what both sides share."""
+    built = Path(__file__).resolve().parents[2] / "target" / "mod_wsgi"
+    for host in sorted(built.glob("mod_wsgi_host.*.so")):
+        if found := re.search(rb"\d+\.\d+\.\d+\+[0-9a-f]{16}", host.read_bytes()):
+            return found.group()
+    raise FileNotFoundError(f"no host in {built}: run packaging/compile")
+
+
+VERSION = build()
 KEYS = re.findall(r'^    [A-Z_]+ = "(.*)",', (SOURCE / "wire/keys.rs").read_text(), re.M)
 PROTOCOL = int(re.search(r"PROTOCOL: u16 = (\d+)", (SOURCE / "wire.rs").read_text())[1])
 
