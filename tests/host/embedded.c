@@ -13,7 +13,12 @@ typedef struct {
     const uint8_t *(*read_error)(void *, size_t *);
     int32_t (*head)(void *, const uint8_t *, size_t);
     int32_t (*data)(void *, const uint8_t *, size_t, int32_t);
+    int32_t (*file)(void *, int32_t, uint64_t, uint64_t);
     void (*log)(void *, uint8_t, const uint8_t *, size_t);
+    void (*answer)(void *, const uint8_t *, size_t);
+    int32_t (*is_https)(void *);
+    const uint8_t *(*ssl_variable)(void *, const uint8_t *, size_t, size_t *);
+    void *request_rec;
 } Exchange;
 
 typedef struct {
@@ -21,6 +26,7 @@ typedef struct {
     const char *version;
     int32_t (*start)(const uint8_t *, size_t, void (*)(uint8_t, const uint8_t *, size_t));
     int32_t (*handle)(const Exchange *, const uint8_t *, size_t);
+    int32_t (*call)(const Exchange *, const uint8_t *, size_t);
     void (*stop)(void);
 } Host;
 
@@ -58,7 +64,7 @@ static void *run(void *unused) {
     for (int turn = 0; turn < repeat; turn++) {
         Context *context = calloc(1, sizeof *context);
         context->body_left = 3;
-        Exchange exchange = {context, body, body_error, head, data, request_log};
+        Exchange exchange = {context, body, body_error, head, data, NULL, request_log, NULL, NULL, NULL, NULL};
         int32_t outcome = host->handle(&exchange, request, request_length);
         pthread_mutex_lock(&output);
         if (turn == repeat - 1) printf("%s", context->said);

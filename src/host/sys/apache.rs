@@ -18,6 +18,7 @@ static HOST: Table = Table(Host {
     version: mod_wsgi_core::BUILD_FOR_C.as_ptr().cast::<c_char>(),
     start: start_host,
     handle: handle_request,
+    call: call_script,
     stop: stop_host,
 });
 
@@ -45,6 +46,10 @@ unsafe extern "C" fn handle_request(exchange: *const Exchange, head: *const u8, 
     // SAFETY: the module passes the payload of a request frame, alive during the call.
     let head = unsafe { bytes(head, length) };
     caught("a request", || embedded::handle(Apache(exchange), head)).unwrap_or(500)
+}
+
+unsafe extern "C" fn call_script(_exchange: *const Exchange, _call: *const u8, _length: usize) -> i32 {
+    1
 }
 
 unsafe extern "C" fn stop_host() {
