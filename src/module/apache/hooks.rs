@@ -80,7 +80,7 @@ unsafe extern "C" fn child_init(pchild: *mut ffi::apr_pool_t, s: *mut ffi::serve
         || {
             // SAFETY: httpd calls with the child's pool and the main server.
             if let (Some(pchild), Some(main)) = unsafe { (Pool::new(pchild), Server::new(s)) } {
-                super::child::remember_pool(pchild);
+                pchild.before_end(super::server::child_ends);
                 crate::startup::child_init(main);
             }
         },
