@@ -13,6 +13,7 @@
 mod access;
 mod apache;
 mod config;
+mod configtest;
 mod daemon;
 mod embedded;
 mod environ;

@@ -25,6 +25,7 @@ pub(super) unsafe extern "C" fn register(p: *mut ffi::apr_pool_t) {
     // SAFETY: httpd keeps the function pointers while the configuration lives; they are never unloaded (-z nodelete).
     unsafe {
         ffi::ap_hook_post_config(Some(post_config), none, none, ffi::APR_HOOK_LAST as c_int);
+        ffi::ap_hook_test_config(Some(test_config), none, none, ffi::APR_HOOK_MIDDLE as c_int);
         ffi::ap_hook_child_init(Some(child_init), none, none, ffi::APR_HOOK_MIDDLE as c_int);
         ffi::ap_hook_monitor(Some(monitor), none, none, ffi::APR_HOOK_MIDDLE as c_int);
         let (before, after) = (AFTER_ALIAS.0.as_ptr(), BEFORE_USERDIR.0.as_ptr());
@@ -70,6 +71,20 @@ unsafe extern "C" fn post_config(
             }
         },
     )
+}
+
+/// With `apachectl configtest`, once the configuration is read.
+unsafe extern "C" fn test_config(pconf: *mut ffi::apr_pool_t, s: *mut ffi::server_rec) {
+    guarded(
+        "test_config",
+        || (),
+        || {
+            // SAFETY: httpd calls with the configuration's pool and the main server.
+            if let (Some(pconf), Some(main)) = unsafe { (Pool::new(pconf), Server::new(s)) } {
+                crate::configtest::hook_test_config(pconf, main);
+            }
+        },
+    );
 }
 
 /// In each Apache child, once, before it serves requests.
