@@ -92,7 +92,6 @@ APPLICATION = """
             "keep": lambda: [b"kept"],
             "errors": lambda: [b""],
             "many": lambda: [b"%d," % number for number in range(10000)],
-            "file": lambda: environ["wsgi.file_wrapper"](open(__file__, "rb"), 100),
         }[what]()
 
     def failing(stream):
@@ -155,10 +154,6 @@ def test_items_of_a_generator_are_sent_one_by_one(child, server):
 def test_large_items_arrive_whole(child, server):
     answer = child.ask(server.app, "/big")
     assert answer.complete and answer.body == b"x" * 3_000_000 + b"y" + b"z" * 20_000
-
-
-def test_a_file_is_iterated(child, server):
-    assert child.ask(server.app, "/file").body == server.app.read_bytes()
 
 
 def test_write_comes_before_the_items(child, server):

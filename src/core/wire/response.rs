@@ -131,6 +131,11 @@ impl<'b> ResponseHeadWriter<'b> {
         Self { out }
     }
 
+    /// Goes on with a payload that [`ResponseHeadWriter::new`] began.
+    pub fn resume(out: &'b mut Vec<u8>) -> Self {
+        Self { out }
+    }
+
     /// Appends a header.
     pub fn header(&mut self, name: &[u8], value: &[u8]) {
         put_bytes(self.out, name);
@@ -285,10 +290,11 @@ mod tests {
         let mut writer = ResponseHeadWriter::new(&mut out, 200, b"200 OK");
         writer.header(b"Set-Cookie", b"a=1");
         writer.header(b"Set-Cookie", b"b=2");
+        ResponseHeadWriter::resume(&mut out).header(b"Content-Length", b"0");
         let head = ResponseHead::decode(&out).unwrap();
         assert_eq!((head.status, head.status_line), (200, &b"200 OK"[..]));
         let headers: Vec<_> = head.headers.map(Result::unwrap).collect();
-        assert_eq!(headers, [(&b"Set-Cookie"[..], &b"a=1"[..]), (b"Set-Cookie", b"b=2")]);
+        assert_eq!(headers, [(&b"Set-Cookie"[..], &b"a=1"[..]), (b"Set-Cookie", b"b=2"), (b"Content-Length", b"0")]);
     }
 
     #[test]
