@@ -89,6 +89,8 @@ APPLICATION = """
             "big": lambda: [b"x" * 3_000_000, b"y", b"z" * 20_000],
             "failing": lambda: failing(stream),
             "ignore": lambda: [b"not read"],
+            "nothing": lambda: [repr((stream.read(0), stream.readline(0), stream.read(0))).encode()],
+            "nothing-first": lambda: [repr((stream.read(0), stream.read())).encode()],
             "keep": lambda: [b"kept"],
             "errors": lambda: [b""],
             "many": lambda: [b"%d," % number for number in range(10000)],
@@ -301,6 +303,15 @@ class TestBody:
         assert answer.body.decode() == hashlib.sha256(b"abc").hexdigest() and not child.asked
         answer = child.ask(server.app, "/digest", first=b"abc", body=[b"def"])
         assert answer.body.decode() == hashlib.sha256(b"abcdef").hexdigest() and len(child.asked) == 2
+
+    def test_reading_nothing_asks_for_the_body_once(self, child, server):
+        # The client may wait for "100 Continue", and keeps nothing of what it sends then.
+        nothing = b"(b'', b'', b'')"
+        assert child.ask(server.app, "/nothing", body=[b"x"] * 9).body == nothing and len(child.asked) == 1
+        assert child.ask(server.app, "/nothing", first=b"x", body=[b"x"]).body == nothing and not child.asked
+        assert child.ask(server.app, "/nothing").body == nothing and not child.asked
+        answer = child.ask(server.app, "/nothing-first", body=[b"abc", b"def"])
+        assert answer.body == b"(b'', b'abcdef')" and len(child.asked) == 3
 
     def test_a_body_that_nobody_reads_is_not_asked_for(self, child, server):
         assert child.ask(server.app, "/ignore", body=[b"x"]).body == b"not read" and not child.asked
