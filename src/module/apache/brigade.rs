@@ -75,7 +75,8 @@ impl<'r> Output<'r> {
         self.pass()
     }
 
-    /// Sends a part of an open file. Only where `sendfile` allows it may the kernel send it by itself.
+    /// Adds a part of an open file; it goes out with what comes next. Together with the end of the response httpd sees the
+    /// whole of it, and can answer requests for ranges. Only where `sendfile` allows it may the kernel send it by itself.
     ///
     /// # Errors
     /// [`Gone`]; also where APR cannot take the file.
@@ -101,7 +102,7 @@ impl<'r> Output<'r> {
             // A mapped file that somebody shortens would kill the process.
             ffi::wsgi_shim_no_mmap(self.brigade);
         }
-        self.pass()
+        Ok(())
     }
 
     /// Sends what filters have kept.
