@@ -12,7 +12,7 @@ pub const ENTRY: &[u8] = b"mod_wsgi_host_embedded\0";
 pub type Entry = unsafe extern "C" fn() -> *const Host;
 
 /// The number of this interface; checked before anything else in [`Host`] is looked at.
-pub const ABI: u32 = 1;
+pub const ABI: u32 = 2;
 
 /// What a host can do. All functions may be called from any thread that does not hold Python.
 #[repr(C)]
@@ -20,13 +20,17 @@ pub const ABI: u32 = 1;
 pub struct Host {
     /// [`ABI`].
     pub abi: u32,
-    /// The release of the host, NUL-terminated, such as `7.0.0`.
+    /// [`BUILD`](crate::BUILD) of the host, NUL-terminated.
     pub version: *const c_char,
     /// Starts Python in this process, once: `launch` is an encoded [`crate::launch::Launch`]. Records go to `log`. The
     /// calling thread becomes Python's main thread. Answers 0, or something else after it has logged why not.
     pub start: unsafe extern "C" fn(launch: *const u8, length: usize, log: ServerLog) -> i32,
     /// Runs one request on the calling thread. `head` is the payload of a request frame. Answers an [`Outcome`].
     pub handle: unsafe extern "C" fn(exchange: *const Exchange, head: *const u8, length: usize) -> i32,
+    /// Calls a function of an access, authentication, group or dispatch script on the calling thread: `call` is an encoded
+    /// [`crate::script_call::Call`]. Before it returns it gives an encoded [`crate::script_call::Answer`] to
+    /// [`Exchange::answer`], once. 0, or something else when it could not.
+    pub call: unsafe extern "C" fn(exchange: *const Exchange, call: *const u8, length: usize) -> i32,
     /// Ends Python in this process. No request may run any more.
     pub stop: unsafe extern "C" fn(),
 }
@@ -60,6 +64,22 @@ pub struct Exchange {
     pub head: unsafe extern "C" fn(context: *mut c_void, head: *const u8, length: usize) -> i32,
     /// Takes a piece of the response body; `flush` non-zero sends it on its way now. 0, or -1 when the client is gone.
     pub data: unsafe extern "C" fn(context: *mut c_void, data: *const u8, length: usize, flush: i32) -> i32,
+    /// Takes a file for the rest of the response body: `length` bytes from `offset` on of an open descriptor, which httpd
+    /// duplicates before this returns. 0, or -1 when the client is gone.
+    pub file: unsafe extern "C" fn(context: *mut c_void, descriptor: i32, offset: u64, length: u64) -> i32,
     /// Writes one line to the log of the request's virtual host.
     pub log: unsafe extern "C" fn(context: *mut c_void, level: u8, text: *const u8, length: usize),
+    /// Takes the answer of a script's function; only within [`Host::call`].
+    pub answer: unsafe extern "C" fn(context: *mut c_void, answer: *const u8, length: usize),
+    /// Whether mod_ssl encrypts the connection: 0 or 1; only within [`Host::call`].
+    pub is_https: unsafe extern "C" fn(context: *mut c_void) -> i32,
+    /// The value of a variable of mod_ssl's, or null; valid until the request ends; only within [`Host::call`].
+    pub ssl_variable: unsafe extern "C" fn(
+        context: *mut c_void,
+        name: *const u8,
+        name_length: usize,
+        length: *mut usize,
+    ) -> *const u8,
+    /// httpd's `request_rec`, for `apache.request_rec`; null unless `WSGIPassApacheRequest` is on.
+    pub request_rec: *mut c_void,
 }

@@ -36,6 +36,15 @@ fn expand_token(value: &[u8], facts: &impl Facts) -> Vec<u8> {
     }
 }
 
+/// The interpreter a configured value of an access, authentication, group or dispatch script means: only `%{GLOBAL}`,
+/// `%{SERVER}` and `%{HOST}` are tokens there, since the rest is not known yet.
+pub fn expand_for_script(value: &[u8], facts: &impl Facts) -> Vec<u8> {
+    match value {
+        b"%{GLOBAL}" | b"%{SERVER}" | b"%{HOST}" => expand_token(value, facts),
+        literal => literal.to_vec(),
+    }
+}
+
 /// The callable object a configured value means: a name, or a variable; everything else that begins with `%`, and a
 /// variable that is not set, means `application`.
 pub fn callable(value: &[u8], facts: &impl Facts) -> Vec<u8> {
@@ -103,6 +112,14 @@ mod tests {
         ] {
             assert_eq!(expand(value.as_bytes(), &Fake), group.as_bytes(), "{value}");
         }
+    }
+
+    #[test]
+    fn scripts_of_places_know_three_tokens() {
+        assert_eq!(expand_for_script(b"%{GLOBAL}", &Fake), b"");
+        assert_eq!(expand_for_script(b"%{HOST}", &Fake), b"www.example.org:8080");
+        assert_eq!(expand_for_script(b"%{RESOURCE}", &Fake), b"%{RESOURCE}");
+        assert_eq!(expand_for_script(b"%{ENV:PLAIN}", &Fake), b"%{ENV:PLAIN}");
     }
 
     #[test]

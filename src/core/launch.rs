@@ -139,7 +139,7 @@ macro_rules! launch {
             #[must_use]
             pub fn encode(&self) -> Vec<u8> {
                 let mut out = Vec::new();
-                put_bytes(&mut out, crate::VERSION_TEXT.as_bytes());
+                put_bytes(&mut out, crate::BUILD.as_bytes());
                 $(self.$name.put(&mut out);)*
                 out
             }
@@ -150,7 +150,7 @@ macro_rules! launch {
             /// [`WireError::BadValue`] where another release wrote it, [`WireError::Truncated`].
             pub fn decode(payload: &[u8]) -> Result<Self, WireError> {
                 let mut reader = Reader::new(payload);
-                if reader.bytes()? != crate::VERSION_TEXT.as_bytes() {
+                if reader.bytes()? != crate::BUILD.as_bytes() {
                     return Err(WireError::BadValue("release of the module"));
                 }
                 Ok(Self { $($name: Value::take(&mut reader)?,)* })

@@ -13,14 +13,21 @@ pub mod embedded;
 pub mod group_name;
 pub mod launch;
 pub mod response_rules;
+pub mod script_call;
 pub mod trusted_proxy;
 pub mod wire;
 
 /// The version of this release, as `mod_wsgi.version` reports it.
 pub const VERSION: (u32, u32, u32) = (7, 0, 0);
 
-/// The version as text; both artefacts carry it, and a connection between two different ones is refused.
+/// The version as text.
 pub const VERSION_TEXT: &str = env!("CARGO_PKG_VERSION");
+
+/// The version and what it was built from; module and host carry it, and two different ones refuse each other.
+pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), "+", env!("MOD_WSGI_CORE_SOURCES"));
+
+/// [`BUILD`] with a NUL behind it, for C.
+pub const BUILD_FOR_C: &str = concat!(env!("CARGO_PKG_VERSION"), "+", env!("MOD_WSGI_CORE_SOURCES"), "\0");
 
 /// The oldest and newest CPython minor version there is a host for.
 pub const PYTHON_MINORS: std::ops::RangeInclusive<u32> = 10..=14;

@@ -7,6 +7,7 @@ pub mod exchange;
 pub mod interpreters;
 
 mod adapter;
+mod call;
 mod environ;
 mod failure;
 mod file_wrapper;
@@ -16,8 +17,10 @@ mod request;
 mod response;
 mod run;
 mod script;
+mod send_file;
 mod set_up;
 mod state;
 
+pub use call::call;
 pub use run::{Outcome, run};
 pub use script::preload;

@@ -2,15 +2,19 @@
 
 use crate::application::exchange::{Exchange, Gone};
 use crate::application::interpreters::Interpreters;
-use crate::application::{Outcome, preload, run};
+use crate::application::{self, Outcome, preload, run};
 use crate::log::{self, ServerLog};
 use crate::python::{Interpreter, initialize};
 use crate::sys::apache::Apache;
 use crate::sys::fork;
 use mod_wsgi_core::embedded::outcome;
 use mod_wsgi_core::launch::Launch;
-use mod_wsgi_core::wire::{LogLevel, RequestHead};
+use mod_wsgi_core::script_call::Call;
+use mod_wsgi_core::wire::{FilePart, LogLevel, RequestHead};
 use std::any::Any;
+use std::ffi::c_void;
+use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::thread::{self, ThreadId};
 
@@ -39,7 +43,7 @@ pub fn start(launch: &[u8], server_log: ServerLog) -> bool {
 
 /// Runs a request; answers an outcome as [`mod_wsgi_core::embedded::outcome`] has them.
 pub fn handle(apache: Apache, head: &[u8]) -> i32 {
-    let direct = Box::new(Direct { apache, head: Vec::new(), out: Vec::new(), gone: false });
+    let direct = Direct::new(apache);
     let Some((interpreters, _)) = STARTED.get() else { return 500 };
     let head = match RequestHead::decode(head) {
         Ok(head) => head,
@@ -60,6 +64,27 @@ pub fn handle(apache: Apache, head: &[u8]) -> i32 {
         (Outcome::Truncated, Ok(())) => outcome::TRUNCATED,
         // Only daemon processes are replaced.
         (Outcome::Changed, Ok(())) => 500,
+    }
+}
+
+/// Calls a function of a script and gives its answer to Apache; `false` where there is none.
+pub fn call(apache: Apache, call: &[u8]) -> bool {
+    let direct = Direct::new(apache);
+    let Some((interpreters, _)) = STARTED.get() else { return false };
+    let call = match Call::decode(call) {
+        Ok(call) => call,
+        Err(error) => {
+            log::write(LogLevel::Crit, &format!("WSGI7008: the call of a script cannot be read: {error}"));
+            return false;
+        }
+    };
+    let (answer, exchange) = application::call(interpreters, direct, &call);
+    match exchange.map(|exchange| exchange.into_any().downcast::<Direct>()) {
+        Some(Ok(mut direct)) => {
+            direct.apache.answer(&answer.encode());
+            true
+        }
+        _ => false,
     }
 }
 
@@ -87,6 +112,10 @@ struct Direct {
 }
 
 impl Direct {
+    fn new(apache: Apache) -> Box<Self> {
+        Box::new(Self { apache, head: Vec::new(), out: Vec::new(), gone: false })
+    }
+
     fn deliver(&mut self, piece: &[u8], flush: bool) -> Result<(), Gone> {
         if self.gone {
             return Err(Gone);
@@ -125,6 +154,25 @@ impl Exchange for Direct {
 
     fn send(&mut self, piece: &[u8]) -> Result<(), Gone> {
         self.deliver(piece, true)
+    }
+
+    fn file(&mut self, file: BorrowedFd<'_>, part: FilePart) -> Result<(), Gone> {
+        self.deliver(b"", false)?;
+        let given = self.apache.file(file, part);
+        self.gone = given.is_err();
+        given
+    }
+
+    fn is_https(&mut self) -> bool {
+        self.apache.is_https()
+    }
+
+    fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
+        self.apache.ssl_variable(name)
+    }
+
+    fn request_rec(&self) -> Option<NonNull<c_void>> {
+        self.apache.request_rec()
     }
 
     fn log(&mut self, level: LogLevel, line: &[u8]) {

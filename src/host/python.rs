@@ -14,7 +14,7 @@ mod module;
 mod object;
 mod raised;
 
-pub use class::{Args, Class, Definition, Fields, Visit, new_instance, value_of};
+pub use class::{Args, Class, Definition, Fields, Visit, base_value_of, new_instance, value_of};
 pub use config::initialize;
 pub use guard::caught;
 pub use interpreter::{Interpreter, run_exit_functions};

@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod access;
 pub mod body;
 pub mod brigade;
 pub mod child;

@@ -164,6 +164,15 @@ pub struct HandlerScript {
     pub routing: Routing,
 }
 
+/// An access, authentication, group or dispatch script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceScript {
+    /// Its path.
+    pub script: Vec<u8>,
+    /// `application-group`; `None` is the main interpreter.
+    pub application_group: Option<Vec<u8>>,
+}
+
 /// `WSGIMapHEADToGET`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MapHead {
@@ -194,6 +203,18 @@ pub struct DirConfig {
     pub trusted_headers: Option<Vec<Header>>,
     /// `WSGITrustedProxies`.
     pub trusted_proxies: Option<Vec<Network>>,
+    /// `WSGIEnableSendfile`.
+    pub enable_sendfile: Option<bool>,
+    /// `WSGIPassApacheRequest`.
+    pub pass_apache_request: Option<bool>,
+    /// `WSGIAccessScript`.
+    pub access_script: Option<PlaceScript>,
+    /// `WSGIAuthUserScript`.
+    pub auth_user_script: Option<PlaceScript>,
+    /// `WSGIAuthGroupScript`.
+    pub auth_group_script: Option<PlaceScript>,
+    /// `WSGIDispatchScript`.
+    pub dispatch_script: Option<PlaceScript>,
     /// `WSGIHandlerScript`, the innermost first.
     pub handlers: Vec<HandlerScript>,
 }
@@ -209,6 +230,12 @@ impl DirConfig {
         map_head: None,
         trusted_headers: None,
         trusted_proxies: None,
+        enable_sendfile: None,
+        pass_apache_request: None,
+        access_script: None,
+        auth_user_script: None,
+        auth_group_script: None,
+        dispatch_script: None,
         handlers: Vec::new(),
     };
 
@@ -224,6 +251,12 @@ impl DirConfig {
             map_head: child.map_head.or(base.map_head),
             trusted_headers: child.trusted_headers.clone().or_else(|| base.trusted_headers.clone()),
             trusted_proxies: child.trusted_proxies.clone().or_else(|| base.trusted_proxies.clone()),
+            enable_sendfile: child.enable_sendfile.or(base.enable_sendfile),
+            pass_apache_request: child.pass_apache_request.or(base.pass_apache_request),
+            access_script: child.access_script.clone().or_else(|| base.access_script.clone()),
+            auth_user_script: child.auth_user_script.clone().or_else(|| base.auth_user_script.clone()),
+            auth_group_script: child.auth_group_script.clone().or_else(|| base.auth_group_script.clone()),
+            dispatch_script: child.dispatch_script.clone().or_else(|| base.dispatch_script.clone()),
             handlers: child.handlers.iter().chain(&base.handlers).cloned().collect(),
         }
     }

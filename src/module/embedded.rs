@@ -9,14 +9,14 @@ use std::sync::OnceLock;
 
 use mod_wsgi_core::embedded::outcome;
 use mod_wsgi_core::launch::{Launch, Preload};
-use mod_wsgi_core::wire::{FRAME_HEADER, RELOADING, RequestHeadWriter};
+use mod_wsgi_core::script_call::{Answer, Call, Function};
+use mod_wsgi_core::wire::{FRAME_HEADER, PairWriter, RELOADING, RequestHeadWriter};
 
 use crate::apache::log;
 use crate::apache::request::Request;
 use crate::apache::server::{self, MpmQuery, Server};
-use crate::config::PythonConfig;
+use crate::config::{PlaceScript, PythonConfig};
 use crate::handler::{INTERNAL_ERROR, Resolved, Status, refuse};
-use crate::response::Response;
 use crate::supervisor::{shared, split_path};
 use crate::{environ, python};
 use bridge::Bridge;
@@ -99,6 +99,32 @@ impl Settings {
     }
 }
 
+/// Calls a function of an access, authentication, group or dispatch script in this process; `environ` writes the entries.
+pub fn call(
+    r: Request<'_>,
+    script: &PlaceScript,
+    function: Function,
+    application_group: &[u8],
+    arguments: &[&[u8]],
+    environ: impl FnOnce(&mut PairWriter<'_>),
+) -> Answer {
+    let Some(runtime) = &r.server().config().runtime else { return Answer::Failed };
+    let host = match runtime.embedded.host() {
+        Ok(host) => host,
+        Err(reason) => {
+            refuse(r, INTERNAL_ERROR, reason);
+            return Answer::Failed;
+        }
+    };
+    let config = r.dir_config();
+    let reloading = config.script_reloading.unwrap_or(true);
+    let call = Call::write(function, reloading, &script.script, application_group, arguments, environ);
+    let mut bridge = Bridge::new(r, false, config.pass_apache_request.unwrap_or(false));
+    host.call(&mut bridge, &call);
+    let answer = bridge.take_answer();
+    answer.and_then(|answer| Answer::decode(&answer).ok()).unwrap_or(Answer::Failed)
+}
+
 /// Runs a request in this process.
 pub fn serve(r: Request<'_>, settings: &Settings, resolved: &Resolved) -> Result<i32, Status> {
     let host = settings.host().map_err(|reason| refuse(r, INTERNAL_ERROR, reason))?;
@@ -112,7 +138,7 @@ pub fn serve(r: Request<'_>, settings: &Settings, resolved: &Resolved) -> Result
         application_group: &resolved.application_group,
     };
     head.write(&mut bytes, false, |out| environ::write(r, resolved, out));
-    let mut bridge = Bridge::new(r, Response::new(r, false));
+    let mut bridge = Bridge::new(r, resolved.enable_sendfile, resolved.pass_apache_request);
     // A frame header stands before the payload.
     let ended = host.handle(&mut bridge, bytes.get(FRAME_HEADER..).unwrap_or_default());
     let response = bridge.into_response();

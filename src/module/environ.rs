@@ -19,7 +19,7 @@ pub fn write(r: Request<'_>, resolved: &Resolved, out: &mut PairWriter<'_>) {
             out.named(name, value);
         }
     }
-    headers(r, resolved, &told, out);
+    headers(r, resolved.pass_authorization, &told, out);
     server(r, out);
     client(r, out);
     request(r, resolved, out);
@@ -28,6 +28,36 @@ pub fn write(r: Request<'_>, resolved: &Resolved, out: &mut PairWriter<'_>) {
     }
     module(r, resolved, out);
     correct(&told, out);
+}
+
+/// Writes the smaller environ of access, authentication and group scripts, which run before much is known. Credentials are
+/// arguments of theirs, never in the environ.
+pub fn write_for_access(r: Request<'_>, application_group: &[u8], out: &mut PairWriter<'_>) {
+    headers(r, false, &Effects::default(), out);
+    out.named(b"SERVER_SIGNATURE", r.server_signature());
+    out.known(Key::SERVER_SOFTWARE, r.banner());
+    out.known(Key::SERVER_NAME, r.server_name());
+    out.known(Key::SERVER_ADDR, r.local_ip().unwrap_or_default());
+    number(Key::SERVER_PORT, u32::from(r.server_port()), out);
+    if let Some(host) = r.known_remote_host() {
+        out.named(b"REMOTE_HOST", host);
+    }
+    out.known(Key::REMOTE_ADDR, r.client_ip().unwrap_or_default());
+    number(Key::REMOTE_PORT, u32::from(r.client_port()), out);
+    out.known(Key::DOCUMENT_ROOT, r.document_root());
+    if let Some(admin) = r.server_admin() {
+        out.known(Key::SERVER_ADMIN, admin);
+    }
+    out.known(Key::SERVER_PROTOCOL, r.protocol().unwrap_or_default());
+    out.known(Key::REQUEST_METHOD, r.method().unwrap_or_default());
+    out.known(Key::QUERY_STRING, r.args().unwrap_or_default());
+    out.known(Key::REQUEST_URI, original_uri(r));
+    let path_info = r.path_info().unwrap_or_default();
+    let uri = r.uri().unwrap_or_default();
+    out.known(Key::SCRIPT_NAME, uri.get(..r.script_name_length(path_info)).unwrap_or(uri));
+    out.known(Key::PATH_INFO, path_info);
+    out.known(Key::MOD_WSGI_PROCESS_GROUP, b"");
+    out.known(Key::MOD_WSGI_APPLICATION_GROUP, application_group);
 }
 
 /// What trusted headers of a proxy in front say.
@@ -70,7 +100,7 @@ fn is_https(r: Request<'_>, told: &Effects) -> bool {
 
 /// Request headers whose name has nothing but letters, digits and hyphens: others could be taken for one of those
 /// (`X_Forwarded_For`). `Proxy` would become a variable that HTTP clients obey (CVE-2016-5385).
-fn headers(r: Request<'_>, resolved: &Resolved, told: &Effects, out: &mut PairWriter<'_>) {
+fn headers(r: Request<'_>, pass_authorization: bool, told: &Effects, out: &mut PairWriter<'_>) {
     let mut name_buffer = Vec::new();
     let mut repeated: Vec<(&[u8], Vec<u8>)> = Vec::new();
     let mut seen: Vec<&[u8]> = Vec::new();
@@ -85,7 +115,7 @@ fn headers(r: Request<'_>, resolved: &Resolved, told: &Effects, out: &mut PairWr
             out.known(Key::CONTENT_TYPE, value);
         } else if name.eq_ignore_ascii_case(b"Content-Length") {
             out.known(Key::CONTENT_LENGTH, value);
-        } else if !is_secret(name, resolved) {
+        } else if !is_secret(name, pass_authorization) {
             // httpd has joined repeated headers already, unless a module has added one.
             if let Some(first) = seen.iter().find(|other| other.eq_ignore_ascii_case(name)) {
                 let joined = repeated.iter_mut().find(|(other, _)| other.eq_ignore_ascii_case(first));
@@ -109,9 +139,9 @@ fn headers(r: Request<'_>, resolved: &Resolved, told: &Effects, out: &mut PairWr
 }
 
 /// Credentials are for httpd, unless the administrator gives them to applications.
-fn is_secret(name: &[u8], resolved: &Resolved) -> bool {
+fn is_secret(name: &[u8], pass_authorization: bool) -> bool {
     name.eq_ignore_ascii_case(b"Proxy-Authorization")
-        || (name.eq_ignore_ascii_case(b"Authorization") && !resolved.pass_authorization)
+        || (name.eq_ignore_ascii_case(b"Authorization") && !pass_authorization)
 }
 
 fn header(name: &[u8], value: &[u8], buffer: &mut Vec<u8>, out: &mut PairWriter<'_>) {

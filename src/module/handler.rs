@@ -1,12 +1,14 @@
 //! The content handler: checks a request, resolves where it runs, and has it run there.
 
 use mod_wsgi_core::group_name::{self, Facts};
-use mod_wsgi_core::wire::LogLevel;
+use mod_wsgi_core::script_call::{Answer, Function};
+use mod_wsgi_core::wire::{Key, LogLevel};
 
 use crate::apache::request::{FileKind, Request};
 use crate::apache::{DECLINED, log};
 use crate::config::{HandlerScript, MapHead, Routing};
-use crate::environ::merge_slashes;
+use crate::embedded;
+use crate::environ::{self, merge_slashes};
 
 /// What applies to one request, after directives and alias options.
 #[derive(Debug, Clone)]
@@ -27,6 +29,10 @@ pub struct Resolved {
     pub script_reloading: bool,
     /// Whether httpd's error pages replace the application's.
     pub error_override: bool,
+    /// Whether the kernel may send files by itself.
+    pub enable_sendfile: bool,
+    /// Whether embedded applications get httpd's request.
+    pub pass_apache_request: bool,
     /// Whether HEAD becomes GET.
     pub map_head: MapHead,
     /// This process.
@@ -63,7 +69,8 @@ fn serve(r: Request<'_>, handler: Option<&HandlerScript>) -> Result<i32, Status>
     }
     check_path_info(r)?;
     let has_body = check_body(r)?;
-    let resolved = resolve(r, handler);
+    let mut resolved = resolve(r, handler);
+    dispatch(r, &mut resolved)?;
     check_process_group(r, &resolved)?;
     let config = r.server().config();
     let Some(runtime) = &config.runtime else {
@@ -144,12 +151,18 @@ fn check_body(r: Request<'_>) -> Result<bool, Status> {
 }
 
 /// What a request is, for `%{…}` tokens.
-struct RequestFacts<'r> {
+pub struct RequestFacts<'r> {
     request: Request<'r>,
     case_sensitive: bool,
 }
 
-impl RequestFacts<'_> {
+impl<'r> RequestFacts<'r> {
+    /// The facts of a request.
+    #[must_use]
+    pub fn of(request: Request<'r>) -> Self {
+        Self { request, case_sensitive: request.server().config().python.is_case_sensitive() }
+    }
+
     fn with_port(&self, name: &[u8]) -> Vec<u8> {
         match self.request.server_port() {
             80 | 443 => name.to_vec(),
@@ -187,7 +200,7 @@ impl Facts for RequestFacts<'_> {
 
 fn resolve(r: Request<'_>, handler: Option<&HandlerScript>) -> Resolved {
     let config = r.dir_config();
-    let facts = RequestFacts { request: r, case_sensitive: r.server().config().python.is_case_sensitive() };
+    let facts = RequestFacts::of(r);
     let routing = match handler {
         Some(handler) => Routing::merge(&config.routing, &handler.routing),
         None => Routing::merge(&config.routing, &alias_routing(r)),
@@ -207,6 +220,8 @@ fn resolve(r: Request<'_>, handler: Option<&HandlerScript>) -> Resolved {
         pass_authorization: routing.pass_authorization.unwrap_or(false),
         script_reloading: config.script_reloading.unwrap_or(true),
         error_override: config.error_override.unwrap_or(false),
+        enable_sendfile: config.enable_sendfile.unwrap_or(false),
+        pass_apache_request: config.pass_apache_request.unwrap_or(false),
         map_head: config.map_head.unwrap_or(MapHead::Auto),
         server_pid: std::process::id(),
     }
@@ -220,6 +235,36 @@ fn alias_routing(r: Request<'_>) -> Routing {
         application_group: note(c"mod_wsgi.application_group"),
         callable: note(c"mod_wsgi.callable_object"),
         pass_authorization: note(c"mod_wsgi.pass_authorization").map(|note| note == b"1"),
+    }
+}
+
+/// Has the dispatch script of the place, if there is one, choose where the application runs.
+fn dispatch(r: Request<'_>, resolved: &mut Resolved) -> Result<(), Status> {
+    let Some(script) = &r.dir_config().dispatch_script else { return Ok(()) };
+    let facts = RequestFacts::of(r);
+    let group = script.application_group.as_deref().map(|value| group_name::expand_for_script(value, &facts));
+    let group = group.unwrap_or_default();
+    let answer = embedded::call(r, script, Function::Dispatch, &group, &[], |out| {
+        environ::write(r, resolved, out);
+        out.known(Key::MOD_WSGI_PROCESS_GROUP, b"");
+        out.known(Key::MOD_WSGI_APPLICATION_GROUP, &group);
+    });
+    match answer {
+        Answer::Routing([process, application, callable]) => {
+            if let Some(value) = process {
+                resolved.process_group = group_name::expand(&value, &facts);
+            }
+            if let Some(value) = application {
+                resolved.application_group = group_name::expand(&value, &facts);
+            }
+            if let Some(value) = callable {
+                resolved.callable = group_name::callable(&value, &facts);
+            }
+            Ok(())
+        }
+        // The fault is logged, and the request goes where it would go without the script, as with the C module.
+        Answer::NotLoaded => Ok(()),
+        _ => Err(INTERNAL_ERROR),
     }
 }
 

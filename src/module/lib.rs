@@ -10,8 +10,10 @@
 #![deny(unsafe_code)]
 #![allow(clippy::missing_errors_doc, reason = "an error of a directive setter is the sentence httpd prints")]
 
+mod access;
 mod apache;
 mod config;
+mod configtest;
 mod daemon;
 mod embedded;
 mod environ;

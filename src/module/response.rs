@@ -1,5 +1,7 @@
 //! A response on its way to the client: head, body, and an end that says whether it is complete. Both modes use it.
 
+use std::os::fd::OwnedFd;
+
 use mod_wsgi_core::response_rules::content_length;
 use mod_wsgi_core::wire::{LogLevel, ResponseHead, WireError};
 
@@ -134,6 +136,19 @@ impl<'r> Response<'r> {
         self.passed = true;
         self.unflushed = if flush { 0 } else { self.unflushed + data.len() as u64 };
         self.output.data(data, flush)
+    }
+
+    /// Sends a part of an open file.
+    pub fn file(&mut self, file: OwnedFd, offset: u64, length: u64, sendfile: bool) -> Result<(), Gone> {
+        let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(self.sent));
+        let length = length.min(left);
+        self.sent += length;
+        if self.overridden.is_some() || length == 0 {
+            return Ok(());
+        }
+        self.passed = true;
+        self.unflushed += length;
+        self.output.file(file, offset, length, sendfile)
     }
 
     /// Sends what httpd still holds, if a body has begun.

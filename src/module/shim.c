@@ -1,11 +1,14 @@
 #include "shim.h"
 
 #include <apr_optional.h>
+#include <apr_strings.h>
+#include <apu_version.h>
 #include <http_core.h>
 #include <http_log.h>
 
 /* mod_ssl.h is not needed for this: the function is looked up by its name at run time. */
 APR_DECLARE_OPTIONAL_FN(int, ssl_is_https, (conn_rec *));
+APR_DECLARE_OPTIONAL_FN(char *, ssl_var_lookup, (apr_pool_t *, server_rec *, conn_rec *, request_rec *, char *));
 
 int wsgi_shim_global_only(void)
 {
@@ -15,6 +18,20 @@ int wsgi_shim_global_only(void)
 int wsgi_shim_has_eos(apr_bucket_brigade *brigade)
 {
     return !APR_BRIGADE_EMPTY(brigade) && APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(brigade));
+}
+
+void wsgi_shim_no_mmap(apr_bucket_brigade *brigade)
+{
+    apr_bucket *bucket;
+
+    for (bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade); bucket = APR_BUCKET_NEXT(bucket)) {
+        if (APR_BUCKET_IS_FILE(bucket)) {
+            apr_bucket_file_enable_mmap(bucket, 0);
+#if APU_MAJOR_VERSION > 1 || (APU_MAJOR_VERSION == 1 && APU_MINOR_VERSION >= 6)
+            apr_bucket_file_set_buf_size(bucket, 64 * 1024);
+#endif
+        }
+    }
 }
 
 void wsgi_shim_insert_tail(apr_bucket_brigade *brigade, apr_bucket *bucket)
@@ -51,4 +68,15 @@ int wsgi_shim_is_https(conn_rec *c)
 {
     APR_OPTIONAL_FN_TYPE(ssl_is_https) *is_https = APR_RETRIEVE_OPTIONAL_FN(ssl_is_https);
     return is_https != NULL && is_https(c);
+}
+
+const char *wsgi_shim_ssl_variable(request_rec *r, const char *name)
+{
+    APR_OPTIONAL_FN_TYPE(ssl_var_lookup) *lookup = APR_RETRIEVE_OPTIONAL_FN(ssl_var_lookup);
+
+    if (lookup == NULL) {
+        return NULL;
+    }
+    /* The function's type lacks const; it only reads the name. */
+    return lookup(r->pool, r->server, r->connection, r, apr_pstrdup(r->pool, name));
 }

@@ -12,6 +12,9 @@ int wsgi_shim_global_only(void);
 /* Does the brigade hold an end-of-stream bucket? It is the last one where it does. */
 int wsgi_shim_has_eos(apr_bucket_brigade *brigade);
 
+/* Have the file buckets of a brigade read, not mapped. */
+void wsgi_shim_no_mmap(apr_bucket_brigade *brigade);
+
 void wsgi_shim_insert_tail(apr_bucket_brigade *brigade, apr_bucket *bucket);
 
 /* The per-module configuration at this module's index. */
@@ -27,5 +30,8 @@ int wsgi_shim_server_logs(server_rec *s, int index);
 
 /* Is the connection encrypted by mod_ssl, if that is loaded? */
 int wsgi_shim_is_https(conn_rec *c);
+
+/* A variable of mod_ssl's, or null. */
+const char *wsgi_shim_ssl_variable(request_rec *r, const char *name);
 
 #endif

@@ -10,7 +10,7 @@ use crate::apache::command::definitions;
 use crate::apache::pool::Pool;
 use crate::apache::server::{self, Server};
 use crate::apache::{self, log};
-use crate::config::{GroupDefinition, PythonConfig};
+use crate::config::{Definitions, GroupDefinition, PythonConfig};
 use crate::daemon::Pooled;
 use crate::supervisor::{self, Plan, START_SCRIPT, SocketPlan};
 
@@ -72,12 +72,14 @@ pub fn post_config(pconf: Pool<'_>, main: Server<'_>) -> Result<Option<Arc<Runti
         }
     };
     let hosts = hosts_folder();
-    let mut plans = Vec::new();
-    for definition in &definitions.groups {
-        warn_of_options_without_effect(main, definition);
-        let plan = plan(main, definition.clone(), &config.python, &definitions.preload, hosts.as_deref());
-        plans.push((plan, socket_plan(definition, &prefix)));
-    }
+    definitions.groups.iter().for_each(|definition| warn_of_options_without_effect(main, definition));
+    let plans: Vec<_> = plans(main, definitions)
+        .into_iter()
+        .map(|plan| {
+            let socket = socket_plan(&plan.definition, &prefix);
+            (plan, socket)
+        })
+        .collect();
     let users: Vec<_> = plans.iter().map(|(plan, _)| plan.identity.describe()).collect();
     let reaches = supervisor::configure(main, plans)?;
     let groups = definitions.groups.iter().zip(reaches).zip(users).map(|((definition, reach), user)| ClientGroup {
@@ -88,6 +90,14 @@ pub fn post_config(pconf: Pool<'_>, main: Server<'_>) -> Result<Option<Arc<Runti
     });
     let embedded = crate::embedded::Settings::new(&config.python, &definitions.preload, hosts);
     Ok(Some(Arc::new(Runtime { groups: groups.collect(), embedded })))
+}
+
+/// How each group of a configuration is started.
+pub fn plans(main: Server<'_>, definitions: &Definitions) -> Vec<Plan> {
+    let hosts = hosts_folder();
+    let python = &main.config().python;
+    let groups = definitions.groups.iter();
+    groups.map(|group| plan(main, group.clone(), python, &definitions.preload, hosts.as_deref())).collect()
 }
 
 fn plan(
@@ -129,6 +139,9 @@ fn socket_plan(definition: &GroupDefinition, prefix: &[u8]) -> SocketPlan {
 fn warn_of_options_without_effect(main: Server<'_>, definition: &GroupDefinition) {
     let mut names: Vec<_> = definition.options.given.iter().map(String::as_str).collect();
     names.retain(|name| mod_wsgi_core::daemon_options::WITHOUT_EFFECT.contains(name));
+    if definition.options.threads == 0 {
+        names.push("threads=0 (service scripts)");
+    }
     if !names.is_empty() {
         let text = format!(
             "WSGI7059: daemon process group '{}': {} accepted, but without effect in this release",

@@ -15,6 +15,7 @@
 #include <http_main.h>
 #include <http_protocol.h>
 #include <http_request.h>
+#include <mod_auth.h>
 #include <mpm_common.h>
 #include <scoreboard.h>
 #include <unixd.h>

@@ -1,7 +1,7 @@
 //! What must hold for any bytes at all. The fuzz targets and the seeded test call the same functions.
 
 use mod_wsgi_core::launch::{Launch, Message};
-use mod_wsgi_core::wire::{Frame, Hello, Kind, LogRecord, Refusal, RequestHead, ResponseHead, Welcome, put_frame};
+use mod_wsgi_core::wire::{FilePart, Frame, Hello, Kind, LogRecord, Refusal, RequestHead, ResponseHead, Welcome, put_frame};
 use mod_wsgi_core::{alias, daemon_options, directive, group_name, response_rules};
 
 /// Any bytes are taken apart into frames, or refused, without a panic; and a frame that was understood is written again
@@ -40,6 +40,7 @@ fn read_payload(frame: Frame<'_>) {
                 assert!((400..600).contains(&refusal.status));
             }
         }
+        Kind::File => drop(FilePart::decode(frame.payload)),
         Kind::Body | Kind::Data | Kind::End | Kind::Want => {}
     }
 }

@@ -1,14 +1,16 @@
-"""Finds the Pythons of this machine, and starts daemons with them."""
+"""Finds the Pythons of this machine, starts daemons with them, and a program that loads a host as an Apache child does."""
 
 import glob
+import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import textwrap
 
 import pytest
-from daemon import BUILT, Daemon, Group
+from daemon import BUILT, Daemon, Group, launch_block
 
 PLACES = ["/usr/bin/python3*", "/usr/local/bin/python3*", "/opt/*/bin/python3*", "~/.pyenv/versions/*/bin/python3*",
           "~/.local/share/uv/python/*/bin/python3*", "/opt/homebrew/bin/python3*"]
@@ -70,3 +72,42 @@ def place(python, tmp_path):
     place.close()
     crit = [line for daemon in place.daemons for line in daemon.text().splitlines() if "WSGI7000" in line or "Fatal Python" in line]
     assert not crit, crit
+
+
+FACTS = """
+import json, os, sys, sysconfig
+get = sysconfig.get_config_var
+print(json.dumps([os.path.join(get("LIBDIR") or "", get("INSTSONAME") or get("LDLIBRARY") or ""), "%d%d%s" % (*sys.version_info[:2],
+    "t" if "t" in sys.abiflags else ""), sys.base_prefix]))
+"""
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory):
+    compiler = shutil.which("cc")
+    if not compiler:
+        pytest.skip("there is no C compiler for the program that loads the host")
+    program = tmp_path_factory.mktemp("embedded") / "embedded"
+    source = os.path.join(os.path.dirname(__file__), "embedded.c")
+    subprocess.run([compiler, "-O1", "-Wall", "-Werror", "-o", program, source, "-ldl", "-lpthread"], check=True)
+    return program
+
+
+@pytest.fixture
+def run_steps(program, python, place):
+    library, version, prefix = json.loads(subprocess.run([python, "-c", FACTS], capture_output=True, text=True, check=True).stdout)
+    if not re.search(r"\.so(\.[\d.]+)?$", library):
+        pytest.skip(f"{python} has no shared library to load")
+    if not os.path.exists(library):
+        library = os.path.basename(library)
+
+    def run_steps(steps, threads=1, repeat=1, stop_elsewhere=False, **launch):
+        home = [] if prefix == "/usr" else [("python_home", prefix)]
+        (place.folder / "launch").write_bytes(launch_block(**{"process_group": b"", **dict(home), **launch}))
+        content = b"".join(kind.encode() + struct.pack("=I", len(step)) + step for kind, step in steps)
+        (place.folder / "steps").write_bytes(content)
+        command = [program, library, BUILT / f"mod_wsgi_host.cpython-{version}.so", place.folder / "launch", place.folder / "steps",
+                   str(threads), str(repeat), *["elsewhere"] * stop_elsewhere]
+        done = subprocess.run(command, capture_output=True, text=True, errors="surrogateescape", timeout=60)
+        return done.returncode, done.stdout, done.stderr
+    return run_steps

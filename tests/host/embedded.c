@@ -1,11 +1,14 @@
 /* Loads a host as mod_wsgi.so does in an Apache child, and runs requests on threads of its own.
- * Usage: embedded LIBPYTHON HOST LAUNCH-FILE REQUEST-FILE THREADS REPEAT. Prints what the host says. */
+ * Usage: embedded LIBPYTHON HOST LAUNCH-FILE STEPS-FILE THREADS REPEAT [STOP-ELSEWHERE]. Prints what the host says.
+ * A step is a letter, the length of its content as native uint32, and the content: r runs a request, c calls a script, both
+ * as capital letters with a request_rec, w writes a file (name, NUL, text). */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
     void *context;
@@ -13,7 +16,12 @@ typedef struct {
     const uint8_t *(*read_error)(void *, size_t *);
     int32_t (*head)(void *, const uint8_t *, size_t);
     int32_t (*data)(void *, const uint8_t *, size_t, int32_t);
+    int32_t (*file)(void *, int32_t, uint64_t, uint64_t);
     void (*log)(void *, uint8_t, const uint8_t *, size_t);
+    void (*answer)(void *, const uint8_t *, size_t);
+    int32_t (*is_https)(void *);
+    const uint8_t *(*ssl_variable)(void *, const uint8_t *, size_t, size_t *);
+    void *request_rec;
 } Exchange;
 
 typedef struct {
@@ -21,12 +29,13 @@ typedef struct {
     const char *version;
     int32_t (*start)(const uint8_t *, size_t, void (*)(uint8_t, const uint8_t *, size_t));
     int32_t (*handle)(const Exchange *, const uint8_t *, size_t);
+    int32_t (*call)(const Exchange *, const uint8_t *, size_t);
     void (*stop)(void);
 } Host;
 
 static const Host *host;
-static uint8_t *request;
-static size_t request_length;
+static uint8_t *steps;
+static size_t steps_length;
 static int repeat;
 static pthread_mutex_t output = PTHREAD_MUTEX_INITIALIZER;
 
@@ -46,6 +55,24 @@ static intptr_t body(void *context, uint8_t *into, size_t length) {
 static const uint8_t *body_error(void *context, size_t *length) { (void)context; *length = 6; return (const uint8_t *)"broken"; }
 static int32_t head(void *context, const uint8_t *text, size_t length) { say(context, "head", text + 6, length - 6); return 0; }
 static int32_t data(void *context, const uint8_t *text, size_t length, int32_t flush) { say(context, flush ? "data, flushed" : "data", text, length); return 0; }
+static int32_t file(void *context, int32_t descriptor, uint64_t offset, uint64_t length) {
+    char text[1 << 12];
+    ssize_t size = length < sizeof text ? pread(descriptor, text, length, (off_t)offset) : -1;
+    lseek(descriptor, 0, SEEK_END);
+    say(context, "file", (const uint8_t *)text, size < 0 ? 0 : (size_t)size);
+    return 0;
+}
+static void answer(void *context, const uint8_t *bytes, size_t length) {
+    char text[1 << 12];
+    for (size_t at = 0; at < length; at++) snprintf(text + 2 * at, 3, "%02x", bytes[at]);
+    say(context, "answer", (const uint8_t *)text, 2 * length);
+}
+static int32_t is_https(void *context) { (void)context; return 1; }
+static const uint8_t *ssl_variable(void *context, const uint8_t *name, size_t name_length, size_t *length) {
+    (void)context;
+    *length = 8;
+    return name_length == 7 && !memcmp(name, "SSL_ANY", 7) ? (const uint8_t *)"value \xe4\xf6" : NULL;
+}
 static void request_log(void *context, uint8_t level, const uint8_t *text, size_t length) { (void)level; say(context, "log", text, length); }
 static void server_log(uint8_t level, const uint8_t *text, size_t length) {
     pthread_mutex_lock(&output);
@@ -53,20 +80,40 @@ static void server_log(uint8_t level, const uint8_t *text, size_t length) {
     pthread_mutex_unlock(&output);
 }
 
+static void run_step(char kind, const uint8_t *content, size_t length, int is_last) {
+    if (kind == 'w') {
+        FILE *written = fopen((const char *)content, "wb");
+        size_t name = strlen((const char *)content) + 1;
+        if (written && fwrite(content + name, length - name, 1, written) == 1) fclose(written);
+        return;
+    }
+    Context *context = calloc(1, sizeof *context);
+    context->body_left = 3;
+    void *request_rec = kind == 'R' || kind == 'C' ? context : NULL;
+    Exchange exchange = {context, body, body_error, head, data, file, request_log, answer, is_https, ssl_variable, request_rec};
+    int is_call = kind == 'c' || kind == 'C';
+    int32_t outcome = (is_call ? host->call : host->handle)(&exchange, content, length);
+    pthread_mutex_lock(&output);
+    if (is_last) printf("%soutcome: %d\n", context->said, outcome);
+    pthread_mutex_unlock(&output);
+    free(context);
+}
+
 static void *run(void *unused) {
     (void)unused;
     for (int turn = 0; turn < repeat; turn++) {
-        Context *context = calloc(1, sizeof *context);
-        context->body_left = 3;
-        Exchange exchange = {context, body, body_error, head, data, request_log};
-        int32_t outcome = host->handle(&exchange, request, request_length);
-        pthread_mutex_lock(&output);
-        if (turn == repeat - 1) printf("%s", context->said);
-        if (turn == repeat - 1) printf("outcome: %d\n", outcome);
-        pthread_mutex_unlock(&output);
-        free(context);
+        uint32_t length;
+        for (uint8_t *step = steps; step < steps + steps_length; step += 5 + length) {
+            memcpy(&length, step + 1, sizeof length);
+            run_step((char)step[0], step + 5, length, turn == repeat - 1);
+        }
     }
     return NULL;
+}
+
+static void *stop(void *unused) {
+    host->stop();
+    return unused;
 }
 
 static uint8_t *load(const char *name, size_t *length) {
@@ -77,7 +124,7 @@ static uint8_t *load(const char *name, size_t *length) {
 }
 
 int main(int count, char **arguments) {
-    if (count != 7) return 2;
+    if (count < 7) return 2;
     if (!dlopen(arguments[1], RTLD_NOW | RTLD_GLOBAL)) { puts(dlerror()); return 1; }
     void *library = dlopen(arguments[2], RTLD_NOW);
     if (!library) { puts(dlerror()); return 1; }
@@ -86,14 +133,19 @@ int main(int count, char **arguments) {
     printf("host %u %s\n", host->abi, host->version);
     size_t launch_length;
     uint8_t *launch = load(arguments[3], &launch_length);
-    request = load(arguments[4], &request_length);
+    steps = load(arguments[4], &steps_length);
     repeat = atoi(arguments[6]);
     if (host->start(launch, launch_length, server_log) != 0) return 3;
     int threads = atoi(arguments[5]);
     pthread_t running[64];
     for (int at = 0; at < threads; at++) pthread_create(&running[at], NULL, run, NULL);
     for (int at = 0; at < threads; at++) pthread_join(running[at], NULL);
-    host->stop();
+    if (count > 7) {
+        pthread_create(&running[0], NULL, stop, NULL);
+        pthread_join(running[0], NULL);
+    } else {
+        host->stop();
+    }
     puts("stopped");
     return 0;
 }

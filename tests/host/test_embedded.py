@@ -1,22 +1,10 @@
 """Embedded mode: a host loaded by a program that is no Python, as an Apache child loads it."""
 
-import json
-import os
 import re
-import shutil
-import subprocess
-import sysconfig
 
 import pytest
-from daemon import BUILT, launch_block
 from wire import request
 
-FACTS = """
-import json, os, sys, sysconfig
-get = sysconfig.get_config_var
-print(json.dumps([os.path.join(get("LIBDIR") or "", get("INSTSONAME") or get("LDLIBRARY") or ""), "%d%d%s" % (*sys.version_info[:2],
-    "t" if "t" in sys.abiflags else ""), sys.base_prefix]))
-"""
 APPLICATION = """
     import sys, atexit, mod_wsgi
     atexit.register(print, "exit of", repr(mod_wsgi.application_group))
@@ -31,33 +19,11 @@ APPLICATION = """
 """
 
 
-@pytest.fixture(scope="session")
-def program(tmp_path_factory):
-    compiler = shutil.which("cc")
-    if not compiler:
-        pytest.skip("there is no C compiler for the program that loads the host")
-    program = tmp_path_factory.mktemp("embedded") / "embedded"
-    source = os.path.join(os.path.dirname(__file__), "embedded.c")
-    subprocess.run([compiler, "-O1", "-Wall", "-Werror", "-o", program, source, "-ldl", "-lpthread"], check=True)
-    return program
-
-
 @pytest.fixture
-def run(program, python, place):
-    library, version, prefix = json.loads(subprocess.run([python, "-c", FACTS], capture_output=True, text=True, check=True).stdout)
-    if not re.search(r"\.so(\.[\d.]+)?$", library):
-        pytest.skip(f"{python} has no shared library to load")
-    if not os.path.exists(library):
-        library = os.path.basename(library)
-
-    def run(script, query="", group="", threads=1, repeat=1, has_body=True, **launch):
-        home = [] if prefix == "/usr" else [("python_home", prefix)]
-        (place.folder / "launch").write_bytes(launch_block(**{"process_group": b"", **dict(home), **launch}))
+def run(run_steps):
+    def run(script, query="", group="", step="r", **how):
         environ = {"PATH_INFO": "/", "QUERY_STRING": query, "SCRIPT_FILENAME": str(script)}
-        (place.folder / "request").write_bytes(request(script, environ, group=group)[8:])
-        done = subprocess.run([program, library, BUILT / f"mod_wsgi_host.cpython-{version}.so", place.folder / "launch",
-                               place.folder / "request", str(threads), str(repeat)], capture_output=True, text=True, timeout=60)
-        return done.returncode, done.stdout, done.stderr
+        return run_steps([(step, request(script, environ, group=group)[8:])], **how)
     return run
 
 
@@ -92,3 +58,53 @@ def test_a_missing_callable_is_a_404(run, place):
 def test_a_python_home_that_is_none_is_told(run, place):
     status, out, err = run(place.script(APPLICATION), python_home=str(place.folder))
     assert status == 3 and "WSGI0036" in out
+
+
+def test_a_stop_on_another_thread_runs_the_exit_functions(run, place):
+    status, out, err = run(place.script(APPLICATION), group="sub", stop_elsewhere=True)
+    assert (status, err) == (0, "")
+    assert "exit of 'sub'" in out and out.endswith("stopped\n")
+
+
+def test_an_application_gets_the_request_rec_when_it_is_passed(run, place):
+    script = place.script("""
+        import ctypes
+        ctypes.pythonapi.PyCapsule_GetPointer.restype = ctypes.c_void_p
+        ctypes.pythonapi.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+        def application(environ, start_response):
+            start_response("200 OK", [])
+            capsule = environ.get("apache.request_rec")
+            pointer = capsule and ctypes.pythonapi.PyCapsule_GetPointer(capsule, None)
+            # The program's request_rec begins with how often its body can still be read.
+            return [repr(pointer and ctypes.c_int.from_address(pointer).value).encode()]
+    """)
+    status, out, err = run(script, step="R", repeat=5)
+    assert (status, err) == (0, "") and "data: 3\n" in out
+    status, out, err = run(script, repeat=5)
+    assert (status, err) == (0, "") and "data: None\n" in out
+
+
+def test_a_request_after_one_with_a_request_rec_has_none(run_steps, place):
+    script = place.script("""
+        def application(environ, start_response):
+            start_response("200 OK", [])
+            return [repr("apache.request_rec" in environ).encode()]
+    """)
+    head = request(script, {"PATH_INFO": "/"})[8:]
+    status, out, err = run_steps([("R", head)] * 5 + [("r", head)] * 2)
+    assert re.findall(r"data: (\w+)\n", out) == ["True"] * 5 + ["False"] * 2
+
+
+def test_a_file_is_handed_over(run, place):
+    script = place.script("""
+        import os
+        file = open(__file__, "rb")
+        def application(environ, start_response):
+            start_response("200 OK", [("Content-Length", "5")])
+            file.seek(9)
+            file.close = lambda: print("closed at", os.lseek(file.fileno(), 0, 1))
+            return environ["wsgi.file_wrapper"](file)
+    """)
+    status, out, err = run(script)
+    assert (status, err) == (0, "") and "head: 200 OK" in out and "outcome: 0\n" in out
+    assert f"file: {script.read_text()[9:14]}\n" in out and "closed at 9\n" in out

@@ -89,10 +89,11 @@ APPLICATION = """
             "big": lambda: [b"x" * 3_000_000, b"y", b"z" * 20_000],
             "failing": lambda: failing(stream),
             "ignore": lambda: [b"not read"],
+            "nothing": lambda: [repr((stream.read(0), stream.readline(0), stream.read(0))).encode()],
+            "nothing-first": lambda: [repr((stream.read(0), stream.read())).encode()],
             "keep": lambda: [b"kept"],
             "errors": lambda: [b""],
             "many": lambda: [b"%d," % number for number in range(10000)],
-            "file": lambda: environ["wsgi.file_wrapper"](open(__file__, "rb"), 100),
         }[what]()
 
     def failing(stream):
@@ -155,10 +156,6 @@ def test_items_of_a_generator_are_sent_one_by_one(child, server):
 def test_large_items_arrive_whole(child, server):
     answer = child.ask(server.app, "/big")
     assert answer.complete and answer.body == b"x" * 3_000_000 + b"y" + b"z" * 20_000
-
-
-def test_a_file_is_iterated(child, server):
-    assert child.ask(server.app, "/file").body == server.app.read_bytes()
 
 
 def test_write_comes_before_the_items(child, server):
@@ -306,6 +303,15 @@ class TestBody:
         assert answer.body.decode() == hashlib.sha256(b"abc").hexdigest() and not child.asked
         answer = child.ask(server.app, "/digest", first=b"abc", body=[b"def"])
         assert answer.body.decode() == hashlib.sha256(b"abcdef").hexdigest() and len(child.asked) == 2
+
+    def test_reading_nothing_asks_for_the_body_once(self, child, server):
+        # The client may wait for "100 Continue", and keeps nothing of what it sends then.
+        nothing = b"(b'', b'', b'')"
+        assert child.ask(server.app, "/nothing", body=[b"x"] * 9).body == nothing and len(child.asked) == 1
+        assert child.ask(server.app, "/nothing", first=b"x", body=[b"x"]).body == nothing and not child.asked
+        assert child.ask(server.app, "/nothing").body == nothing and not child.asked
+        answer = child.ask(server.app, "/nothing-first", body=[b"abc", b"def"])
+        assert answer.body == b"(b'', b'abcdef')" and len(child.asked) == 3
 
     def test_a_body_that_nobody_reads_is_not_asked_for(self, child, server):
         assert child.ask(server.app, "/ignore", body=[b"x"]).body == b"not read" and not child.asked

@@ -7,12 +7,23 @@ import struct
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src/core"
-VERSION = re.search(r'^version = "(.*)"', (SOURCE.parents[1] / "Cargo.toml").read_text(), re.M)[1]
+
+
+def build() -> str:
+    """What the built hosts say they are: the release, and a hash over what both sides share."""
+    built = Path(__file__).resolve().parents[2] / "target" / "mod_wsgi"
+    for host in sorted(built.glob("mod_wsgi_host.*.so")):
+        if found := re.search(rb"\d+\.\d+\.\d+\+[0-9a-f]{16}", host.read_bytes()):
+            return found.group().decode()
+    raise FileNotFoundError(f"no host in {built}: run packaging/compile")
+
+
+VERSION = build()
 KEYS = re.findall(r'^    [A-Z_]+ = "(.*)",', (SOURCE / "wire/keys.rs").read_text(), re.M)
 PROTOCOL = int(re.search(r"PROTOCOL: u16 = (\d+)", (SOURCE / "wire.rs").read_text())[1])
 
 HELLO, REQUEST, BODY = 1, 2, 3
-WELCOME, HEAD, DATA, END, WANT, LOG, REFUSE = range(0x11, 0x18)
+WELCOME, HEAD, DATA, END, WANT, LOG, REFUSE, FILE = range(0x11, 0x19)
 HAS_BODY, BODY_FOLLOWS = 1, 2
 LAST, FAILED = 1, 2
 CLOSE, TRUNCATED = 1, 2
@@ -46,6 +57,7 @@ class Response:
     def __init__(self):
         self.status = self.end = self.refused = None
         self.line, self.headers, self.body, self.log = b"", [], b"", []
+        self.file = None
 
     @property
     def complete(self):
@@ -54,6 +66,16 @@ class Response:
     @property
     def retry(self):
         return self.refused is not None and self.refused[1]
+
+    def take_file(self, file, payload):
+        """Takes a part of a file as body, like httpd: the position is moved."""
+        self.file = offset, length = struct.unpack("<QQ", payload)
+        with open(file, "rb", buffering=0) as part:
+            part.seek(offset)
+            while length and (data := part.read(length)):
+                self.body += data
+                length -= len(data)
+        assert not length, "the file has less than its frame says"
 
     def take(self, kind, flags, payload):
         if kind == HEAD:
@@ -83,7 +105,7 @@ class Child:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(10)
         self.socket.connect(str(path))
-        self.buffer, self.pid, self.slot, self.asked = b"", None, None, []
+        self.buffer, self.pid, self.slot, self.asked, self.files = b"", None, None, [], []
         self.waiting = hello() if greeting is None else greeting
 
     def close(self):
@@ -95,7 +117,10 @@ class Child:
 
     def exactly(self, length):
         while len(self.buffer) < length:
-            received = self.socket.recv(1 << 18)
+            received, files, _, _ = socket.recv_fds(self.socket, 1 << 18, 4)
+            # A file comes with its frame, and what is sent behind that is not received together with it.
+            assert not files or (len(files) == 1 and received[-24] == FILE)
+            self.files += files
             if not received:
                 raise ConnectionError("the daemon has closed the connection")
             self.buffer += received
@@ -121,6 +146,8 @@ class Child:
                     self.send(frame(BODY, piece.encode(), FAILED))
                 else:
                     self.send(frame(BODY, piece or b"", 0 if piece is not None else LAST))
+            if kind == FILE:
+                response.take_file(self.files.pop(), payload)
             response.take(kind, flags, payload)
             if kind in (END, REFUSE) or kind == stop_after:
                 return response

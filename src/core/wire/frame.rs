@@ -52,6 +52,9 @@ pub enum Kind {
     Log = 0x16,
     /// Daemon to child: no response from an application; status and reason instead. Like [`Kind::End`], it is last.
     Refuse = 0x17,
+    /// Daemon to child: a file for the rest of the response body; the payload is offset and length, two `u64`. Its open
+    /// descriptor comes along (`SCM_RIGHTS`) with the first byte of this frame, which is sent by itself.
+    File = 0x18,
 }
 
 impl Kind {
@@ -67,6 +70,7 @@ impl Kind {
             0x15 => Self::Want,
             0x16 => Self::Log,
             0x17 => Self::Refuse,
+            0x18 => Self::File,
             other => return Err(WireError::UnknownKind(other)),
         })
     }
@@ -77,7 +81,7 @@ impl Kind {
         match self {
             Self::Request | Self::Head => MAX_HEAD,
             Self::Body | Self::Data | Self::Log => MAX_DATA,
-            Self::Hello | Self::Welcome | Self::Want | Self::End => 256,
+            Self::Hello | Self::Welcome | Self::Want | Self::End | Self::File => 256,
             Self::Refuse => 4096,
         }
     }

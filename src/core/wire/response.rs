@@ -8,7 +8,7 @@ use super::{PROTOCOL, Reader, WireError, put_bytes};
 pub struct Hello<'a> {
     /// [`PROTOCOL`] of the child.
     pub protocol: u16,
-    /// Release of the child, such as `7.0.0`.
+    /// [`BUILD`](crate::BUILD) of the child.
     pub version: &'a [u8],
 }
 
@@ -18,7 +18,7 @@ impl<'a> Hello<'a> {
         let at = start_frame(out, Kind::Hello, 0);
         out.extend_from_slice(b"WSGI");
         out.extend_from_slice(&PROTOCOL.to_le_bytes());
-        out.extend_from_slice(crate::VERSION_TEXT.as_bytes());
+        out.extend_from_slice(crate::BUILD.as_bytes());
         patch_length(out, at);
     }
 
@@ -37,7 +37,7 @@ impl<'a> Hello<'a> {
     /// Whether both sides are of one release.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        self.protocol == PROTOCOL && self.version == crate::VERSION_TEXT.as_bytes()
+        self.protocol == PROTOCOL && self.version == crate::BUILD.as_bytes()
     }
 }
 
@@ -131,10 +131,45 @@ impl<'b> ResponseHeadWriter<'b> {
         Self { out }
     }
 
+    /// Goes on with a payload that [`ResponseHeadWriter::new`] began.
+    pub fn resume(out: &'b mut Vec<u8>) -> Self {
+        Self { out }
+    }
+
     /// Appends a header.
     pub fn header(&mut self, name: &[u8], value: &[u8]) {
         put_bytes(self.out, name);
         put_bytes(self.out, value);
+    }
+}
+
+/// A part of an open file that is the rest of a response body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilePart {
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// How long it is, in bytes.
+    pub length: u64,
+}
+
+impl FilePart {
+    /// Appends the frame.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let at = start_frame(out, Kind::File, 0);
+        out.extend_from_slice(&self.offset.to_le_bytes());
+        out.extend_from_slice(&self.length.to_le_bytes());
+        patch_length(out, at);
+    }
+
+    /// Decodes the payload of a [`Kind::File`] frame.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`], or [`WireError::BadValue`] where the end is beyond all files.
+    pub fn decode(payload: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(payload);
+        let part = Self { offset: reader.u64()?, length: reader.u64()? };
+        let end = part.offset.checked_add(part.length).filter(|end| i64::try_from(*end).is_ok());
+        end.map(|_| part).ok_or(WireError::BadValue("part of a file"))
     }
 }
 
@@ -255,10 +290,11 @@ mod tests {
         let mut writer = ResponseHeadWriter::new(&mut out, 200, b"200 OK");
         writer.header(b"Set-Cookie", b"a=1");
         writer.header(b"Set-Cookie", b"b=2");
+        ResponseHeadWriter::resume(&mut out).header(b"Content-Length", b"0");
         let head = ResponseHead::decode(&out).unwrap();
         assert_eq!((head.status, head.status_line), (200, &b"200 OK"[..]));
         let headers: Vec<_> = head.headers.map(Result::unwrap).collect();
-        assert_eq!(headers, [(&b"Set-Cookie"[..], &b"a=1"[..]), (b"Set-Cookie", b"b=2")]);
+        assert_eq!(headers, [(&b"Set-Cookie"[..], &b"a=1"[..]), (b"Set-Cookie", b"b=2"), (b"Content-Length", b"0")]);
     }
 
     #[test]

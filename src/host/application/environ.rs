@@ -65,6 +65,17 @@ fn is_hidden(name: Name<'_>) -> bool {
     }
 }
 
+/// The value of an entry as `str`: a path as file names are, everything else as PEP 3333 says.
+///
+/// # Errors
+/// `MemoryError`.
+pub fn text<'py>(py: Python<'py>, name: Name<'_>, value: &[u8]) -> PyResult<'py, Object<'py>> {
+    match name {
+        Name::Known(Key::DOCUMENT_ROOT | Key::SCRIPT_FILENAME) => py.file_name(value).or_else(|_| py.latin1(value)),
+        _ => py.latin1(value),
+    }
+}
+
 /// Puts an entry that came with the request.
 fn put_entry<'py>(
     py: Python<'py>,
@@ -78,11 +89,7 @@ fn put_entry<'py>(
         Name::Known(key) => {
             // The state holds as many keys as there are numbers.
             let Some(name) = state.keys.get(key.index()) else { return Ok(()) };
-            let value = match key {
-                Key::DOCUMENT_ROOT | Key::SCRIPT_FILENAME => py.file_name(value).or_else(|_| py.latin1(value))?,
-                _ => py.latin1(value)?,
-            };
-            environ.set_entry(&name.get(py), &value)
+            environ.set_entry(&name.get(py), &text(py, Name::Known(key), value)?)
         }
         Name::Other(name) => environ.set_entry(&py.latin1(name)?, &py.latin1(value)?),
     }
@@ -96,6 +103,32 @@ fn is_https(head: &RequestHead<'_>) -> bool {
         .filter(|(name, _)| *name == Name::Known(Key::HTTPS))
         .last()
         .is_some_and(|(_, value)| is_on(value))
+}
+
+/// Whether the client wants no body.
+pub fn is_head(head: &RequestHead<'_>) -> bool {
+    head.environ
+        .flatten()
+        .filter(|(name, _)| *name == Name::Known(Key::REQUEST_METHOD))
+        .last()
+        .is_some_and(|(_, method)| method == b"HEAD")
+}
+
+/// Puts httpd's `request_rec`, where the application is to have it.
+///
+/// # Errors
+/// `MemoryError`.
+pub fn put_request_rec<'py>(
+    py: Python<'py>,
+    state: &State,
+    environ: &Object<'py>,
+    request: &Request,
+) -> PyResult<'py, ()> {
+    let request_rec = request.with(py, |inner| inner.exchange.as_ref().and_then(|exchange| exchange.request_rec()));
+    match request_rec {
+        Some(request_rec) => environ.set_entry(&state.names.request_rec.get(py), &py.capsule(request_rec)?),
+        None => Ok(()),
+    }
 }
 
 /// Puts what is made here for each request.
@@ -117,6 +150,7 @@ fn put_own<'py>(
     put(&names.wsgi_url_scheme, &if is_https(head) { &names.https } else { &names.http }.get(py))?;
     put(&names.wsgi_input, &state.types.input_object(py, request)?)?;
     put(&names.wsgi_errors, &errors.object(py))?;
+    put_request_rec(py, state, environ, request)?;
     if head.callable == b"application" {
         put(&names.callable_object, &names.application.get(py))?;
     } else {

@@ -1,7 +1,10 @@
 //! What a request needs from whatever carries it: the socket of a daemon, or Apache itself.
 
-use mod_wsgi_core::wire::LogLevel;
+use mod_wsgi_core::wire::{FilePart, LogLevel};
 use std::any::Any;
+use std::ffi::c_void;
+use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
 
 /// The client is gone, or the way to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +31,30 @@ pub trait Exchange: Send {
     /// [`Gone`].
     fn send(&mut self, piece: &[u8]) -> Result<(), Gone>;
 
+    /// Sends what is queued, and then a part of a file as the rest of the response body. Whoever gets it may move the
+    /// position of the open file.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    fn file(&mut self, file: BorrowedFd<'_>, part: FilePart) -> Result<(), Gone>;
+
     /// Writes a line to the log of the request's virtual host.
     fn log(&mut self, level: LogLevel, line: &[u8]);
+
+    /// Whether mod_ssl encrypts the connection. Asked by scripts in Apache's children alone.
+    fn is_https(&mut self) -> bool {
+        false
+    }
+
+    /// A variable of mod_ssl. Asked by scripts in Apache's children alone.
+    fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// httpd's `request_rec`, where the request is in Apache itself and is to have it.
+    fn request_rec(&self) -> Option<NonNull<c_void>> {
+        None
+    }
 
     /// Itself, for whoever lent it.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;

@@ -80,7 +80,11 @@ impl FileWrapper {
         Ok(Self { file: Mutex::new(Some(Stored::new(file))), block })
     }
 
-    fn file<'py>(&self, py: Python<'py>) -> PyResult<'py, Object<'py>> {
+    /// What it wraps.
+    ///
+    /// # Errors
+    /// `ValueError` after `close()`.
+    pub fn file<'py>(&self, py: Python<'py>) -> PyResult<'py, Object<'py>> {
         let file = py.lock(&self.file).as_ref().map(|file| file.get(py).clone());
         match file {
             Some(file) => Ok(file),

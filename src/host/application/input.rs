@@ -18,6 +18,8 @@ const LEAST: usize = 64 * 1024;
 /// How far to read.
 #[derive(Clone, Copy)]
 enum Until {
+    /// The client was asked for the body, nothing else.
+    Begun,
     /// So many bytes.
     Size(usize),
     /// A newline, or so many bytes.
@@ -60,6 +62,7 @@ impl Inner {
     fn end_of(&self, until: Until) -> Option<usize> {
         let waiting = self.waiting();
         match until {
+            Until::Begun => self.body_begun.then_some(0),
             Until::Size(size) => (waiting.len() >= size).then_some(size),
             Until::Line(size) => {
                 let within = waiting.get(..size).unwrap_or(waiting);
@@ -82,8 +85,9 @@ impl Inner {
             self.taken = 0;
             let missing = match until {
                 Until::Size(size) => size.saturating_sub(self.body.len()),
-                Until::Line(_) => 0,
+                Until::Begun | Until::Line(_) => 0,
             };
+            self.body_begun = true;
             match exchange.read(missing.clamp(LEAST, PIECE), &mut self.body) {
                 Ok(last) => self.body_ended = last,
                 Err(why) => {
@@ -119,8 +123,12 @@ impl Input {
     }
 
     fn read<'a, 'py>(py: Python<'py>, this: &'a Self, arguments: Args<'a, 'py>) -> PyResult<'py, Object<'py>> {
-        let size = limit(py, "read", arguments)?.unwrap_or(usize::MAX);
-        this.take(py, "read() called on wsgi.input", Until::Size(size))
+        let until = match limit(py, "read", arguments)?.unwrap_or(usize::MAX) {
+            // The client may wait for "100 Continue", and that somebody reads is what sends it.
+            0 => Until::Begun,
+            size => Until::Size(size),
+        };
+        this.take(py, "read() called on wsgi.input", until)
     }
 
     fn readline<'a, 'py>(py: Python<'py>, this: &'a Self, arguments: Args<'a, 'py>) -> PyResult<'py, Object<'py>> {

@@ -160,6 +160,15 @@ pub fn thread_stream<'py>(py: Python<'py>, state: &State, name: &'static str) ->
     text_stream(py, &state.types, &state.values, name, Owner::Thread).map(|(stream, _)| stream)
 }
 
+/// `wsgi.errors` of a call of a script's function.
+///
+/// # Errors
+/// `MemoryError`.
+pub fn call_stream<'py>(py: Python<'py>, state: &State, request: &Arc<Request>) -> PyResult<'py, Object<'py>> {
+    let owner = Owner::Request(Arc::clone(request));
+    text_stream(py, &state.types, &state.values, "<log>", owner).map(|(stream, _)| stream)
+}
+
 /// `wsgi.errors` of a request. Making one takes longer than all else in a small request, so that those that no application
 /// has kept or changed are used again.
 pub struct Stream {

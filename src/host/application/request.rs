@@ -6,8 +6,10 @@ use super::response::Response;
 use crate::log;
 use crate::python::{Exception, PyResult, Python};
 use crate::sys::fork;
-use mod_wsgi_core::wire::LogLevel;
+use mod_wsgi_core::wire::{FilePart, LogLevel};
 use std::cell::RefCell;
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where a request stands; behind the lock of [`Request`].
@@ -20,6 +22,8 @@ pub struct Inner {
     pub taken: usize,
     /// Whether the body was read to its end.
     pub body_ended: bool,
+    /// Whether anything of the body was asked for.
+    pub body_begun: bool,
     /// Why the body cannot be read any further.
     pub body_failed: Option<String>,
     /// What the application has said so far.
@@ -48,9 +52,9 @@ pub fn current() -> Option<Arc<Request>> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
-/// Says which request this thread runs.
-pub fn set_current(request: Option<Arc<Request>>) {
-    drop(CURRENT.replace(request));
+/// Says which request this thread runs, and answers which it ran before.
+pub fn set_current(request: Option<Arc<Request>>) -> Option<Arc<Request>> {
+    CURRENT.replace(request)
 }
 
 impl Request {
@@ -61,6 +65,7 @@ impl Request {
             body: Vec::new(),
             taken: 0,
             body_ended: false,
+            body_begun: false,
             body_failed: None,
             response: Response::default(),
             partial: Vec::new(),
@@ -171,6 +176,24 @@ impl Request {
         self.with_detached(py, |inner| match &mut inner.exchange {
             Some(exchange) => exchange.send(piece).map_err(|Gone| Failure::Gone),
             None => Err(Failure::Over),
+        })
+    }
+
+    /// Sends status and headers if they have not been sent, and a file from a place on as the rest of the body: to its
+    /// end, where it has `available` bytes more, or as far as `Content-Length` says. Answers how many bytes it lacks.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn send_file(&self, py: Python<'_>, file: &File, offset: u64, available: u64) -> Result<u64, Failure> {
+        self.with_detached(py, |inner| {
+            let Some(exchange) = &mut inner.exchange else { return Err(Failure::Over) };
+            let length = inner.response.commit_file(&mut **exchange, available)?;
+            let lacks = inner.response.content_length.map_or(0, |announced| announced - length);
+            let sent = match length {
+                0 => exchange.send(b""),
+                _ => exchange.file(file.as_fd(), FilePart { offset, length }),
+            };
+            sent.map(|()| lacks).map_err(|Gone| Failure::Gone)
         })
     }
 }

@@ -4,6 +4,7 @@
 
 use super::exchange::Exchange;
 use super::request::Failure;
+use mod_wsgi_core::wire::ResponseHeadWriter;
 
 /// Status, headers and progress of a response.
 #[derive(Debug, Default)]
@@ -19,11 +20,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// Hands the head on if that has not happened, and answers the part of `piece` that `Content-Length` has room for.
-    ///
-    /// # Errors
-    /// [`Failure::NotStarted`].
-    pub fn commit_and_clip<'a>(&mut self, exchange: &mut dyn Exchange, piece: &'a [u8]) -> Result<&'a [u8], Failure> {
+    fn commit(&mut self, exchange: &mut dyn Exchange) -> Result<(), Failure> {
         if !self.committed {
             if self.head.is_empty() {
                 return Err(Failure::NotStarted);
@@ -31,6 +28,37 @@ impl Response {
             exchange.head(&self.head);
             self.committed = true;
         }
+        Ok(())
+    }
+
+    /// Whether there is any of the body so far.
+    pub fn has_data(&self) -> bool {
+        self.sent > 0
+    }
+
+    /// Hands the head on if that has not happened, and answers how much of a file with so many bytes is the body. A file
+    /// says how long the body is where the application does not.
+    ///
+    /// # Errors
+    /// [`Failure::NotStarted`].
+    pub fn commit_file(&mut self, exchange: &mut dyn Exchange, available: u64) -> Result<u64, Failure> {
+        if self.content_length.is_none() && !self.committed && !self.head.is_empty() {
+            let length = available.to_string();
+            ResponseHeadWriter::resume(&mut self.head).header(b"Content-Length", length.as_bytes());
+            self.content_length = Some(available);
+        }
+        self.commit(exchange)?;
+        let length = self.content_length.map_or(available, |length| length.min(available));
+        self.sent = length;
+        Ok(length)
+    }
+
+    /// Hands the head on if that has not happened, and answers the part of `piece` that `Content-Length` has room for.
+    ///
+    /// # Errors
+    /// [`Failure::NotStarted`].
+    pub fn commit_and_clip<'a>(&mut self, exchange: &mut dyn Exchange, piece: &'a [u8]) -> Result<&'a [u8], Failure> {
+        self.commit(exchange)?;
         let room = self.content_length.map_or(u64::MAX, |length| length.saturating_sub(self.sent));
         let kept = piece.get(..usize::try_from(room).unwrap_or(usize::MAX)).unwrap_or(piece);
         self.sent += kept.len() as u64;

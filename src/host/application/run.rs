@@ -9,6 +9,7 @@ use super::interpreters::{Interpreter, Interpreters};
 use super::output::Stream;
 use super::request::{self, Failure, Request};
 use super::script::{self, Missing, Wanted};
+use super::send_file;
 use crate::python::{Exception, Object, PyResult, Python, Raised, caught};
 use crate::sys::{descriptors, fork};
 use mod_wsgi_core::wire::{LogLevel, RELOADING, RequestHead};
@@ -63,17 +64,22 @@ pub fn run(
     };
     let changed = (head.settings & RELOADING != 0).then(|| script::changed(head.script));
     let request = Request::begin(interpreter, head.script.to_vec(), exchange);
-    let outcome = caught("a request", || {
-        request::set_current(Some(Arc::clone(&request)));
-        interpreter.attach(|py| in_python(py, interpreter, &request, head, changed, daemon_start))
-    });
-    request::set_current(None);
+    let outcome = on_this_thread(&request, |py| in_python(py, interpreter, &request, head, changed, daemon_start));
+    let outcome = outcome.unwrap_or_else(|| request.after_panic());
+    (outcome, request.end())
+}
+
+/// Runs `work` for a request on this thread, which is detached; `None` after a panic.
+pub fn on_this_thread<R>(request: &Arc<Request>, work: impl for<'py> FnOnce(Python<'py>) -> R) -> Option<R> {
+    // A filter of Apache's may start another request within one.
+    let before = request::set_current(Some(Arc::clone(request)));
+    let answer = caught("a request", || request.interpreter.attach(work));
+    drop(request::set_current(before));
     if fork::is_child() {
         // The application forked, and its child came back here: the request and its connection are the parent's.
         descriptors::exit_now(1);
     }
-    let outcome = outcome.unwrap_or_else(|| request.after_panic());
-    (outcome, request.end())
+    answer
 }
 
 impl Request {
@@ -93,7 +99,7 @@ fn in_python(
     changed: Option<Option<i64>>,
     daemon_start: u64,
 ) -> Outcome {
-    let wanted = Wanted { path: head.script, changed, resource: head.script, request: Some(request) };
+    let wanted = Wanted { path: head.script, changed, resource: Some(head.script), request: Some(request) };
     let module = match script::find(py, interpreter, wanted) {
         Ok(module) => module,
         Err(Missing::Failed) => return Outcome::Failed(500),
@@ -117,6 +123,7 @@ fn in_python(
     match served {
         Ok(()) => Outcome::Complete,
         Err(Stop::Gone) => Outcome::Gone,
+        Err(Stop::Short) => Outcome::Truncated,
         Err(Stop::Raised(raised)) => {
             failure::log_exception(py, interpreter, Some(request), &request.script, &raised);
             if committed { Outcome::Truncated } else { Outcome::Failed(500) }
@@ -125,9 +132,11 @@ fn in_python(
 }
 
 /// Why a response is not complete.
-enum Stop<'py> {
+pub enum Stop<'py> {
     /// The client does not want the rest.
     Gone,
+    /// There is less data than was announced, which has been logged.
+    Short,
     /// An exception.
     Raised(Raised<'py>),
 }
@@ -165,7 +174,10 @@ fn call<'py>(
     let adapter = state.types.adapter_object(py, request)?;
     let start_response = adapter.attribute(&state.names.start_response.get(py))?;
     let result = callable.call([&environ, &start_response])?;
-    let sent = send(py, request, &result);
+    let sent = match send_file::send(py, request, &result, head) {
+        Some(sent) => sent,
+        None => send(py, request, &result),
+    };
     let closed = close(py, request, &result);
     sent?;
     closed
@@ -197,9 +209,13 @@ fn send_item<'py>(py: Python<'py>, request: &Request, item: &Object<'py>, now: b
     stop_at(py, request.send_piece(py, data, now))
 }
 
-fn stop_at<'py>(py: Python<'py>, sent: Result<(), Failure>) -> Result<(), Stop<'py>> {
+/// What a failure to send means for the response.
+///
+/// # Errors
+/// As `sent`.
+pub fn stop_at<'py, R>(py: Python<'py>, sent: Result<R, Failure>) -> Result<R, Stop<'py>> {
     match sent {
-        Ok(()) => Ok(()),
+        Ok(answer) => Ok(answer),
         Err(Failure::Gone) => Err(Stop::Gone),
         Err(failure) => failure.raise(py).map_err(Stop::Raised),
     }

@@ -54,8 +54,8 @@ pub struct Wanted<'a> {
     pub path: &'a [u8],
     /// Whether it is looked at for changes, and then when it was last changed.
     pub changed: Option<Option<i64>>,
-    /// Path of the file the request is for, the argument of `reload_required`.
-    pub resource: &'a [u8],
+    /// Path of the file the request is for, the argument of `reload_required`; `None` where that is not asked.
+    pub resource: Option<&'a [u8]>,
     /// Whose log is written; `None` before any request.
     pub request: Option<&'a Request>,
 }
@@ -115,8 +115,9 @@ fn must_reload<'py>(py: Python<'py>, interpreter: &Interpreter, module: &Object<
     if changed.is_none() || recorded != changed {
         return true;
     }
+    let Some(resource) = wanted.resource else { return false };
     let Ok(asked) = module.attribute(&state.names.reload_required.get(py)) else { return false };
-    match py.file_name(wanted.resource).and_then(|resource| asked.call([&resource])) {
+    match py.file_name(resource).and_then(|resource| asked.call([&resource])) {
         Ok(answer) => answer.is_true(),
         Err(raised) => {
             failure::log_exception(py, interpreter, wanted.request, wanted.path, &raised);
@@ -220,7 +221,8 @@ pub fn preload(interpreters: &'static Interpreters) {
         };
         let path = &preload.script[..];
         // What failed is logged, and there is nothing to do about it now.
-        interpreter
-            .attach(|py| ignore(find(py, interpreter, Wanted { path, changed: None, resource: path, request: None })));
+        interpreter.attach(|py| {
+            ignore(find(py, interpreter, Wanted { path, changed: None, resource: Some(path), request: None }))
+        });
     }
 }

@@ -1,6 +1,7 @@
 //! What the module `mod_wsgi` keeps in each interpreter: its types, and the values every environ holds.
 
 use super::adapter::Adapter;
+use super::call::Auth;
 use super::environ::Memos;
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
@@ -27,7 +28,7 @@ macro_rules! stored {
 
 stored! {
     /// The types.
-    Types { adapter, input, log, file_wrapper, text_io_wrapper }
+    Types { adapter, input, log, file_wrapper, auth, text_io_wrapper }
 }
 
 stored! {
@@ -35,7 +36,7 @@ stored! {
     Names {
         start_response, write, close, application, mtime, reload_required,
         wsgi_errors, wsgi_input, wsgi_url_scheme, callable_object, request_start, queue_start, daemon_start,
-        application_start, thread_id, http, https, encoding, errors, line_buffering, dict,
+        application_start, thread_id, request_rec, http, https, encoding, errors, line_buffering, dict,
     }
 }
 
@@ -88,6 +89,7 @@ impl State {
             input: Stored::new(Definition::<Input>::make(module)?),
             log: Stored::new(Definition::<Log>::make(module)?),
             file_wrapper: Stored::new(Definition::<FileWrapper>::make(module)?),
+            auth: Stored::new(Definition::<Auth>::make(module)?),
             text_io_wrapper: Stored::new(py.import("io")?.get("TextIOWrapper")?),
         };
         let names = Names {
@@ -106,6 +108,7 @@ impl State {
             daemon_start: name("mod_wsgi.daemon_start")?,
             application_start: name("mod_wsgi.application_start")?,
             thread_id: name("mod_wsgi.thread_id")?,
+            request_rec: name("apache.request_rec")?,
             http: name("http")?,
             https: name("https")?,
             encoding: name("encoding")?,
@@ -125,24 +128,34 @@ impl State {
     }
 }
 
+/// The entries that say which releases of httpd and of this host there are.
+///
+/// # Errors
+/// `MemoryError`.
+pub fn versions<'py>(py: Python<'py>, launch: &Launch) -> PyResult<'py, [(&'static str, Object<'py>); 2]> {
+    let numbers = |[major, minor, patch]: [u32; 3]| {
+        py.tuple([py.int(major.into())?, py.int(minor.into())?, py.int(patch.into())?])
+    };
+    let part = |at| launch.apache_version.get(at).copied().unwrap_or_default();
+    let (major, minor, patch) = mod_wsgi_core::VERSION;
+    let apache = numbers([part(0), part(1), part(2)])?;
+    Ok([("apache.version", apache), ("mod_wsgi.version", numbers([major, minor, patch])?)])
+}
+
 /// The entries that every environ of this interpreter has.
 fn base<'py>(py: Python<'py>, launch: &Launch, group: &[u8], types: &Types) -> PyResult<'py, Object<'py>> {
     let base = py.dict()?;
     let put = |name: &str, value: Object<'py>| base.set_entry(&py.interned(name)?, &value);
-    let numbers = |numbers: [u32; 3]| {
-        let [major, minor, patch] = numbers;
-        py.tuple([py.int(major.into())?, py.int(minor.into())?, py.int(patch.into())?])
-    };
-    let (major, minor, patch) = mod_wsgi_core::VERSION;
-    let part = |at| launch.apache_version.get(at).copied().unwrap_or_default();
+    let versions = versions(py, launch)?;
     put("wsgi.version", py.tuple([py.int(1)?, py.int(0)?])?)?;
     put("wsgi.multithread", py.bool(launch.threads != 1))?;
     put("wsgi.multiprocess", py.bool(launch.multiprocess))?;
     put("wsgi.run_once", py.bool(launch.threads == 1 && launch.maximum_requests == 1))?;
     put("wsgi.input_terminated", py.bool(true))?;
     put("wsgi.file_wrapper", types.file_wrapper.get(py).clone())?;
-    put("apache.version", numbers([part(0), part(1), part(2)])?)?;
-    put("mod_wsgi.version", numbers([major, minor, patch])?)?;
+    for (name, version) in versions {
+        put(name, version)?;
+    }
     put("mod_wsgi.process_group", py.latin1(&launch.process_group)?)?;
     put("mod_wsgi.application_group", py.latin1(group)?)?;
     Ok(base)
@@ -163,5 +176,13 @@ impl Types {
     /// `MemoryError`.
     pub fn input_object<'py>(&self, py: Python<'py>, request: &Arc<Request>) -> PyResult<'py, Object<'py>> {
         new_instance(&self.input.get(py), Input(Arc::clone(request)))
+    }
+
+    /// An object that asks mod_ssl about the connection of a request.
+    ///
+    /// # Errors
+    /// `MemoryError`.
+    pub fn auth_object<'py>(&self, py: Python<'py>, request: &Arc<Request>) -> PyResult<'py, Object<'py>> {
+        new_instance(&self.auth.get(py), Auth(Arc::clone(request)))
     }
 }

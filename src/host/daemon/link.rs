@@ -3,14 +3,15 @@
 use crate::application::exchange::{Exchange, Gone};
 use crate::ignore;
 use mod_wsgi_core::wire::{
-    BODY_FAILED, BODY_LAST, FRAME_HEADER, FrameHeader, Kind, LogLevel, LogRecord, MAX_DATA, Refusal, patch_length,
-    put_frame, start_frame,
+    BODY_FAILED, BODY_LAST, FRAME_HEADER, FilePart, FrameHeader, Kind, LogLevel, LogRecord, MAX_DATA, Refusal,
+    patch_length, put_frame, start_frame,
 };
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
 use std::any::Any;
 use std::io::IoSlice;
-use std::os::fd::OwnedFd;
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// The longest log line that is passed on, in bytes; httpd cuts at about 8 KiB.
 const LONGEST_LINE: usize = 16 * 1024;
@@ -226,6 +227,28 @@ impl Exchange for Link {
             self.write_all(piece)?;
         }
         Ok(())
+    }
+
+    fn file(&mut self, file: BorrowedFd<'_>, part: FilePart) -> Result<(), Gone> {
+        self.flush()?;
+        let mut frame = Vec::with_capacity(32);
+        part.write(&mut frame);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let files = [file];
+        control.push(SendAncillaryMessage::ScmRights(&files));
+        let sent = loop {
+            match sendmsg(&self.socket, &[IoSlice::new(&frame)], &mut control, SendFlags::NOSIGNAL) {
+                Ok(sent) => break sent,
+                Err(Errno::INTR) => {}
+                Err(_) => {
+                    self.broken = true;
+                    return Err(Gone);
+                }
+            }
+        };
+        // The file went with the first byte; the rest, should there be any, is bytes like others.
+        self.write_all(frame.get(sent..).unwrap_or_default())
     }
 
     fn log(&mut self, level: LogLevel, line: &[u8]) {

@@ -304,6 +304,16 @@ pub fn value_of<'a, C: Class>(of_type: &Object<'_>, object: &'a Object<'_>) -> O
     unsafe { (ffi::Py_TYPE(object.as_ptr()).cast() == of_type.as_ptr()).then(|| value::<C>(object.as_ptr())) }
 }
 
+/// As [`value_of`], also of an instance of a derived type.
+pub fn base_value_of<'a, C: Class>(of_type: &Object<'_>, object: &'a Object<'_>) -> Option<&'a C> {
+    // SAFETY: as in `value_of`; the constructor of the class makes the instances of derived types too, which begin as its
+    // own do.
+    unsafe {
+        let is_instance = ffi::PyObject_TypeCheck(object.as_ptr(), of_type.as_ptr().cast()) != 0;
+        is_instance.then(|| value::<C>(object.as_ptr()))
+    }
+}
+
 /// Makes an instance. `of_type` is what [`Definition::make`] answered for the same class in this interpreter.
 ///
 /// # Errors

@@ -2,7 +2,8 @@
 
 use super::{Exception, Object, PyResult, Python, Raised};
 use pyo3::ffi;
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
+use std::ptr::NonNull;
 
 fn length(bytes: &[u8]) -> (*const c_char, ffi::Py_ssize_t) {
     // A slice is never longer than isize::MAX.
@@ -121,6 +122,15 @@ impl<'py> Python<'py> {
         unsafe { Object::owned(self, ffi::PyDict_New()) }
     }
 
+    /// A capsule without a name, for a pointer that nothing here looks behind.
+    ///
+    /// # Errors
+    /// `MemoryError`.
+    pub fn capsule(self, pointer: NonNull<c_void>) -> PyResult<'py, Object<'py>> {
+        // SAFETY: attached; neither the name nor the destructor has to be there.
+        unsafe { Object::owned(self, ffi::PyCapsule_New(pointer.as_ptr(), std::ptr::null(), None)) }
+    }
+
     /// Compiles a source file.
     ///
     /// # Errors
@@ -181,6 +191,18 @@ impl<'py> Object<'py> {
     pub fn is_text(&self) -> bool {
         // SAFETY: attached and live.
         unsafe { ffi::PyUnicode_Check(self.as_ptr()) != 0 }
+    }
+
+    /// Whether it is `True`, the object.
+    pub fn is_true_object(&self) -> bool {
+        // SAFETY: only addresses are compared.
+        self.as_ptr() == unsafe { ffi::Py_True() }
+    }
+
+    /// Whether it is `False`, the object.
+    pub fn is_false_object(&self) -> bool {
+        // SAFETY: only addresses are compared.
+        self.as_ptr() == unsafe { ffi::Py_False() }
     }
 
     /// Whether it counts as true; an exception counts as false.
@@ -261,6 +283,16 @@ impl<'py> Object<'py> {
             Object::owned(self.py(), ffi::PyUnicode_AsEncodedString(self.as_ptr(), encoding, errors))?
         };
         Ok(String::from_utf8_lossy(encoded.as_bytes().unwrap_or_default()).into_owned())
+    }
+
+    /// A `str` as UTF-8.
+    ///
+    /// # Errors
+    /// `UnicodeEncodeError` where it holds half a character, `TypeError` where it is no `str`.
+    pub fn to_utf8(&self) -> PyResult<'py, Vec<u8>> {
+        // SAFETY: attached and live.
+        let encoded = unsafe { Object::owned(self.py(), ffi::PyUnicode_AsUTF8String(self.as_ptr()))? };
+        Ok(encoded.as_bytes().unwrap_or_default().to_vec())
     }
 
     /// What `str()` makes of it, for messages.

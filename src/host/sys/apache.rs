@@ -4,21 +4,22 @@ use crate::application::exchange::Gone;
 use crate::embedded;
 use crate::python::caught;
 use mod_wsgi_core::embedded::{ABI, Exchange, Host, ServerLog, outcome};
-use mod_wsgi_core::wire::LogLevel;
-use std::ffi::c_char;
+use mod_wsgi_core::wire::{FilePart, LogLevel};
+use std::ffi::{c_char, c_void};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
 
 /// The table, which holds pointers to what never changes.
 struct Table(Host);
 // SAFETY: see the type.
 unsafe impl Sync for Table {}
 
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
-
 static HOST: Table = Table(Host {
     abi: ABI,
-    version: VERSION.as_ptr().cast::<c_char>(),
+    version: mod_wsgi_core::BUILD_FOR_C.as_ptr().cast::<c_char>(),
     start: start_host,
     handle: handle_request,
+    call: call_script,
     stop: stop_host,
 });
 
@@ -46,6 +47,12 @@ unsafe extern "C" fn handle_request(exchange: *const Exchange, head: *const u8, 
     // SAFETY: the module passes the payload of a request frame, alive during the call.
     let head = unsafe { bytes(head, length) };
     caught("a request", || embedded::handle(Apache(exchange), head)).unwrap_or(500)
+}
+
+unsafe extern "C" fn call_script(exchange: *const Exchange, call: *const u8, length: usize) -> i32 {
+    // SAFETY: the module passes an encoded call, alive during this one.
+    let call = unsafe { bytes(call, length) };
+    i32::from(caught("a call of a script", || embedded::call(Apache(exchange), call)) != Some(true))
 }
 
 unsafe extern "C" fn stop_host() {
@@ -108,6 +115,47 @@ impl Apache {
         // SAFETY: the slice is alive during the call.
         let answer = unsafe { (apache.data)(apache.context, piece.as_ptr(), piece.len(), flush.into()) };
         if answer == 0 { Ok(()) } else { Err(Gone) }
+    }
+
+    /// Gives a part of a file as the rest of the response body.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn file(&mut self, file: BorrowedFd<'_>, part: FilePart) -> Result<(), Gone> {
+        let apache = self.exchange();
+        // SAFETY: the file is open during the call, and Apache duplicates it.
+        let answer = unsafe { (apache.file)(apache.context, file.as_raw_fd(), part.offset, part.length) };
+        if answer == 0 { Ok(()) } else { Err(Gone) }
+    }
+
+    /// Gives the answer of a script's function, an encoded [`mod_wsgi_core::script_call::Answer`].
+    pub fn answer(&mut self, answer: &[u8]) {
+        let apache = self.exchange();
+        // SAFETY: the slice is alive during the call.
+        unsafe { (apache.answer)(apache.context, answer.as_ptr(), answer.len()) };
+    }
+
+    /// Whether mod_ssl encrypts the connection.
+    pub fn is_https(&mut self) -> bool {
+        let apache = self.exchange();
+        // SAFETY: a plain question; the module keeps its context alive while the request runs.
+        unsafe { (apache.is_https)(apache.context) != 0 }
+    }
+
+    /// A variable of mod_ssl.
+    pub fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
+        let apache = self.exchange();
+        let mut length = 0;
+        // SAFETY: the name is alive during the call; the value is valid until the request ends, and copied at once.
+        unsafe {
+            let value = (apache.ssl_variable)(apache.context, name.as_ptr(), name.len(), &mut length);
+            (!value.is_null()).then(|| bytes(value, length).to_vec())
+        }
+    }
+
+    /// httpd's `request_rec`, where the request is to have it.
+    pub fn request_rec(&self) -> Option<NonNull<c_void>> {
+        NonNull::new(self.exchange().request_rec)
     }
 
     /// Writes a line to the request's log.

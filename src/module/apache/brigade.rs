@@ -1,6 +1,7 @@
 //! The response body, passed down httpd's output filters.
 
 use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::ffi;
 use super::request::Request;
@@ -72,6 +73,36 @@ impl<'r> Output<'r> {
             self.flush_bucket();
         }
         self.pass()
+    }
+
+    /// Adds a part of an open file; it goes out with what comes next. Together with the end of the response httpd sees the
+    /// whole of it, and can answer requests for ranges. Only where `sendfile` allows it may the kernel send it by itself.
+    ///
+    /// # Errors
+    /// [`Gone`]; also where APR cannot take the file.
+    pub fn file(&mut self, file: OwnedFd, offset: u64, length: u64, sendfile: bool) -> Result<(), Gone> {
+        let pool = self.request.pool();
+        // The request's pool closes it. httpd keeps that pool until the response is out, and APR is told to leave the
+        // descriptor alone.
+        let descriptor = pool.keep(file);
+        let flags =
+            ffi::APR_FOPEN_READ | ffi::APR_FOPEN_NOCLEANUP | if sendfile { ffi::APR_FOPEN_SENDFILE_ENABLED } else { 0 };
+        let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return Err(Gone) };
+        // SAFETY: the descriptor is open and lives in the request's pool, as do the file and the bucket.
+        unsafe {
+            let mut raw = descriptor.as_ref().as_raw_fd();
+            let mut opened = std::ptr::null_mut();
+            if ffi::apr_os_file_put(&raw mut opened, &raw mut raw, flags as i32, pool.raw()) != 0 {
+                return Err(Gone);
+            }
+            let bucket = ffi::apr_brigade_insert_file(self.brigade, opened, offset, length, pool.raw());
+            if bucket.is_null() {
+                return Err(Gone);
+            }
+            // A mapped file that somebody shortens would kill the process.
+            ffi::wsgi_shim_no_mmap(self.brigade);
+        }
+        Ok(())
     }
 
     /// Sends what filters have kept.

@@ -51,21 +51,3 @@ unsafe extern "C" fn maintenance(reason: i32, data: *mut c_void, status: i32) {
         || crate::supervisor::ended(data as usize as i32, status),
     );
 }
-
-/// The pool of this Apache child (pchild), from `child_init` on.
-static CHILD_POOL: std::sync::atomic::AtomicPtr<ffi::apr_pool_t> =
-    std::sync::atomic::AtomicPtr::new(std::ptr::null_mut());
-
-/// Remembers the pool of this child. It lives as long as the process.
-pub(super) fn remember_pool(pool: super::pool::Pool<'_>) {
-    CHILD_POOL.store(pool.raw(), std::sync::atomic::Ordering::Release);
-}
-
-/// Calls `body` with the pool of this child, if this is one.
-pub(super) fn with_child_pool(body: impl FnOnce(super::pool::Pool<'_>)) {
-    // SAFETY: null, or the pool that lives as long as the process; APR pools may be registered with from a thread only
-    // while no other thread does: the host is loaded once, under a lock.
-    if let Some(pool) = unsafe { super::pool::Pool::new(CHILD_POOL.load(std::sync::atomic::Ordering::Acquire)) } {
-        body(pool);
-    }
-}

@@ -194,7 +194,7 @@ impl<const N: usize> Commands<N> {
 }
 
 /// Every directive: name, setter, where it may stand, and what `apachectl -L` says of it.
-pub(super) static COMMANDS: Commands<36> = Commands([
+pub(super) static COMMANDS: Commands<42> = Commands([
     raw(c"WSGIScriptAlias", server_setter!(set::script_alias), SERVER, c"URL path and the script or folder of scripts it stands for, then process-group=, application-group=, callable-object=, pass-authorization="),
     raw(c"WSGIScriptAliasMatch", server_setter!(set::script_alias_match), SERVER, c"Regular expression for URL paths and the script it stands for, then the options of WSGIScriptAlias"),
     raw(c"WSGIDaemonProcess", server_setter!(set::daemon_process), SERVER, c"Name of a group of daemon processes, then options name=value"),
@@ -229,6 +229,12 @@ pub(super) static COMMANDS: Commands<36> = Commands([
     raw(c"WSGITrustedProxyHeaders", place_setter!(set::trusted_proxy_headers), HTACCESS, c"Headers of a proxy in front that are believed"),
     raw(c"WSGITrustedProxies", place_setter!(set::trusted_proxies), HTACCESS, c"Addresses and networks of proxies in front; without it every peer is one"),
     raw(c"WSGIHandlerScript", place_setter!(set::handler_script), PLACE, c"Name of a handler and the script that answers for it, then process-group=, application-group=, pass-authorization="),
+    one(c"WSGIEnableSendfile", place_setter!(set::enable_sendfile), HTACCESS, c"On to let the kernel send files of wsgi.file_wrapper"),
+    one(c"WSGIPassApacheRequest", place_setter!(set::pass_apache_request), PLACE, c"On to give embedded applications apache.request_rec"),
+    raw(c"WSGIAccessScript", place_setter!(set::access_script), AUTH_PLACE, c"Script whose allow_access() decides who gets in, and application-group="),
+    raw(c"WSGIAuthUserScript", place_setter!(set::auth_user_script), AUTH_PLACE, c"Script whose check_password() or get_realm_hash() knows users, and application-group="),
+    raw(c"WSGIAuthGroupScript", place_setter!(set::auth_group_script), AUTH_PLACE, c"Script whose groups_for_user() knows groups, and application-group="),
+    raw(c"WSGIDispatchScript", place_setter!(set::dispatch_script), PLACE, c"Script that chooses process group, application group and callable, and application-group="),
     one(c"WSGIGroupAuthoritative", place_setter!(set::group_authoritative), AUTH_PLACE, c"On or Off; no meaning since Apache 2.4"),
     END,
 ]);

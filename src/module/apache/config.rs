@@ -68,6 +68,13 @@ impl<'s> Server<'s> {
         unsafe { part((*self.raw()).module_config) }.unwrap_or(&EMPTY_SERVER)
     }
 
+    /// This module's configuration of what stands outside of all containers of the server.
+    #[must_use]
+    pub fn default_place(self) -> Option<&'s DirConfig> {
+        // SAFETY: httpd made it with create_dir_config or merge_dir_config, in a pool as old as the record.
+        unsafe { part((*self.raw()).lookup_defaults) }
+    }
+
     /// This module's configuration, to be changed while the configuration is read or in `post_config`.
     ///
     /// # Safety

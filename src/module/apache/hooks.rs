@@ -15,20 +15,26 @@ struct Names<const N: usize>([*const c_char; N]);
 unsafe impl<const N: usize> Sync for Names<N> {}
 
 static AFTER_ALIAS: Names<2> = Names([c"mod_alias.c".as_ptr(), std::ptr::null()]);
+static AFTER_SSL: Names<2> = Names([c"mod_ssl.c".as_ptr(), std::ptr::null()]);
+static BEFORE_AUTHZ_HOST: Names<2> = Names([c"mod_authz_host.c".as_ptr(), std::ptr::null()]);
 static BEFORE_USERDIR: Names<3> = Names([c"mod_userdir.c".as_ptr(), c"mod_vhost_alias.c".as_ptr(), std::ptr::null()]);
 
 /// Called once per load of the module, that is at every start and restart.
-pub(super) unsafe extern "C" fn register(_p: *mut ffi::apr_pool_t) {
+pub(super) unsafe extern "C" fn register(p: *mut ffi::apr_pool_t) {
     let none = std::ptr::null();
     // SAFETY: httpd keeps the function pointers while the configuration lives; they are never unloaded (-z nodelete).
     unsafe {
         ffi::ap_hook_post_config(Some(post_config), none, none, ffi::APR_HOOK_LAST as c_int);
+        ffi::ap_hook_test_config(Some(test_config), none, none, ffi::APR_HOOK_MIDDLE as c_int);
         ffi::ap_hook_child_init(Some(child_init), none, none, ffi::APR_HOOK_MIDDLE as c_int);
         ffi::ap_hook_monitor(Some(monitor), none, none, ffi::APR_HOOK_MIDDLE as c_int);
         let (before, after) = (AFTER_ALIAS.0.as_ptr(), BEFORE_USERDIR.0.as_ptr());
         ffi::ap_hook_translate_name(Some(translate_name), before, after, ffi::APR_HOOK_MIDDLE as c_int);
+        let (ssl, hosts) = (AFTER_SSL.0.as_ptr(), BEFORE_AUTHZ_HOST.0.as_ptr());
+        ffi::ap_hook_access_checker(Some(access_checker), ssl, hosts, ffi::APR_HOOK_MIDDLE as c_int);
         ffi::ap_hook_handler(Some(handler), none, none, ffi::APR_HOOK_MIDDLE as c_int);
     }
+    super::access::register(p);
 }
 
 /// In the parent, at every start and restart, once the configuration is read; twice at the first start.
@@ -67,6 +73,20 @@ unsafe extern "C" fn post_config(
     )
 }
 
+/// With `apachectl configtest`, once the configuration is read.
+unsafe extern "C" fn test_config(pconf: *mut ffi::apr_pool_t, s: *mut ffi::server_rec) {
+    guarded(
+        "test_config",
+        || (),
+        || {
+            // SAFETY: httpd calls with the configuration's pool and the main server.
+            if let (Some(pconf), Some(main)) = unsafe { (Pool::new(pconf), Server::new(s)) } {
+                crate::configtest::hook_test_config(pconf, main);
+            }
+        },
+    );
+}
+
 /// In each Apache child, once, before it serves requests.
 unsafe extern "C" fn child_init(pchild: *mut ffi::apr_pool_t, s: *mut ffi::server_rec) {
     guarded(
@@ -75,7 +95,7 @@ unsafe extern "C" fn child_init(pchild: *mut ffi::apr_pool_t, s: *mut ffi::serve
         || {
             // SAFETY: httpd calls with the child's pool and the main server.
             if let (Some(pchild), Some(main)) = unsafe { (Pool::new(pchild), Server::new(s)) } {
-                super::child::remember_pool(pchild);
+                pchild.before_end(super::server::child_ends);
                 crate::startup::child_init(main);
             }
         },
@@ -111,6 +131,11 @@ fn with_request(place: &str, r: *mut ffi::request_rec, body: impl FnOnce(Request
 /// Per request: which file a URL stands for.
 unsafe extern "C" fn translate_name(r: *mut ffi::request_rec) -> c_int {
     with_request("translate_name", r, crate::translate::hook_translate_name)
+}
+
+/// Per request: whether the client may come in, before authentication.
+unsafe extern "C" fn access_checker(r: *mut ffi::request_rec) -> c_int {
+    with_request("access_checker", r, crate::access::hook_access_checker)
 }
 
 /// Per request: whether the response is ours.

@@ -91,6 +91,35 @@ impl<'r> Request<'r> {
         connection_log_id = connection.log_id;
     }
 
+    /// The client's host name, if httpd has looked it up already.
+    #[must_use]
+    pub fn known_remote_host(self) -> Option<&'r [u8]> {
+        // SAFETY: null or NUL-terminated, in the connection's pool.
+        unsafe { bytes(field!(self, connection.remote_host)) }.filter(|host| !host.is_empty())
+    }
+
+    /// Whether `Satisfy Any` lets an authenticated user in whom an access check has refused.
+    #[must_use]
+    pub fn satisfies_any_with_authentication(self) -> bool {
+        // SAFETY: the request is live.
+        unsafe {
+            ffi::ap_satisfies(self.raw()) == ffi::SATISFY_ANY as i32 && ffi::ap_some_auth_required(self.raw()) != 0
+        }
+    }
+
+    /// Sets who the client is.
+    pub fn set_user(self, name: &[u8]) {
+        // SAFETY: the request is live and this thread serves it; the text lives in its pool.
+        unsafe { (*self.raw()).user = self.pool().text(name) };
+    }
+
+    /// What `ServerSignature` puts below error pages.
+    #[must_use]
+    pub fn server_signature(self) -> &'r [u8] {
+        // SAFETY: the request is live; the text is NUL-terminated in its pool.
+        unsafe { bytes(ffi::ap_psignature(c"".as_ptr(), self.raw())) }.unwrap_or_default()
+    }
+
     /// The server the request is for.
     #[must_use]
     pub fn server(self) -> Server<'r> {
@@ -271,6 +300,19 @@ impl<'r> Request<'r> {
     pub fn is_https(self) -> bool {
         // SAFETY: the connection is live.
         unsafe { ffi::wsgi_shim_is_https(self.connection()) != 0 }
+    }
+
+    /// The value of a variable of mod_ssl's.
+    #[must_use]
+    pub fn ssl_variable(self, name: &[u8]) -> Option<&'r [u8]> {
+        // SAFETY: the request is live; the value is null or NUL-terminated, in its pool or the configuration's.
+        unsafe { bytes(ffi::wsgi_shim_ssl_variable(self.raw(), self.pool().text(name))) }
+    }
+
+    /// The record itself, for `apache.request_rec`.
+    #[must_use]
+    pub fn as_raw(self) -> *mut std::ffi::c_void {
+        self.raw().cast()
     }
 
     /// The id of the request in the error log, made if it has none.

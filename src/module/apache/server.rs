@@ -178,18 +178,22 @@ pub fn with_main(body: impl FnOnce(Server<'_>)) {
     }
 }
 
+/// What ends Python in this child, once it has one.
+static STOP: std::sync::OnceLock<unsafe extern "C" fn()> = std::sync::OnceLock::new();
+
 /// Has `stop` called when this Apache child ends.
 pub fn at_child_exit(stop: unsafe extern "C" fn()) {
-    static STOP: std::sync::OnceLock<unsafe extern "C" fn()> = std::sync::OnceLock::new();
-    unsafe extern "C" fn call(_data: *mut std::ffi::c_void) -> ffi::apr_status_t {
-        if let Some(stop) = STOP.get().filter(|_| !crate::embedded::is_running()) {
-            // SAFETY: the host's function, whose library stays loaded; it catches its own panics. No request runs any
-            // more: httpd clears a child's pool after its workers have ended.
-            unsafe { stop() };
-        }
-        0
+    // There is one host in a process, so nothing was set before.
+    STOP.set(stop).ok();
+}
+
+/// Before the pool of a child goes, and all that stands in it. Registered while the child has one thread: pools are not for
+/// several at once.
+pub(super) unsafe extern "C" fn child_ends(_data: *mut std::ffi::c_void) -> ffi::apr_status_t {
+    if let Some(stop) = STOP.get().filter(|_| !crate::embedded::is_running()) {
+        // SAFETY: the host's function, whose library stays loaded; it catches its own panics. No request runs any more:
+        // httpd clears a child's pool after its workers have ended.
+        unsafe { stop() };
     }
-    if STOP.set(stop).is_ok() {
-        super::child::with_child_pool(|pool| pool.before_end(call));
-    }
+    0
 }

@@ -6,7 +6,10 @@ use mod_wsgi_core::group_name::{is_literal, literal};
 use mod_wsgi_core::launch::Preload;
 use mod_wsgi_core::trusted_proxy::{Header, Network};
 
-use super::{Alias, AliasUrl, Definitions, DirConfig, GroupDefinition, HandlerScript, MapHead, Routing, ServerConfig};
+use super::{
+    Alias, AliasUrl, Definitions, DirConfig, GroupDefinition, HandlerScript, MapHead, PlaceScript, Routing,
+    ServerConfig,
+};
 use crate::apache::command::Command;
 use crate::identity;
 
@@ -67,6 +70,42 @@ pub fn handler_script(_command: Command<'_>, config: &mut DirConfig, text: &str)
     }
     config.handlers.insert(0, HandlerScript { name: name.into_bytes(), script: script.into_bytes(), routing });
     Ok(())
+}
+
+/// A script of a place: `path [application-group=G]`.
+fn place_script(text: &str) -> Result<Option<PlaceScript>, String> {
+    let mut words = Words::new(text);
+    let script = words.next().filter(|path| !path.is_empty()).ok_or("the path of a script is needed")?.into_bytes();
+    let mut application_group = None;
+    while let Some(option) = words.option() {
+        let (name, value) = option?;
+        match name.as_str() {
+            "application-group" => application_group = Some(filled(&name, value)?),
+            _ => return Err(format!("'{name}' is not an option here: application-group= is")),
+        }
+    }
+    Ok(Some(PlaceScript { script, application_group }))
+}
+
+macro_rules! place_scripts {
+    ($($(#[$doc:meta])* $field:ident;)*) => {$(
+        $(#[$doc])*
+        pub fn $field(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
+            config.$field = place_script(text)?;
+            Ok(())
+        }
+    )*};
+}
+
+place_scripts! {
+    /// `WSGIAccessScript path [application-group=G]`
+    access_script;
+    /// `WSGIAuthUserScript path [application-group=G]`
+    auth_user_script;
+    /// `WSGIAuthGroupScript path [application-group=G]`
+    auth_group_script;
+    /// `WSGIDispatchScript path [application-group=G]`
+    dispatch_script;
 }
 
 fn filled(name: &str, value: String) -> Result<Vec<u8>, String> {
@@ -305,6 +344,10 @@ place_flags! {
     script_reloading "WSGIScriptReloading" = script_reloading;
     /// `WSGIErrorOverride On|Off`
     error_override "WSGIErrorOverride" = error_override;
+    /// `WSGIEnableSendfile On|Off`
+    enable_sendfile "WSGIEnableSendfile" = enable_sendfile;
+    /// `WSGIPassApacheRequest On|Off`
+    pass_apache_request "WSGIPassApacheRequest" = pass_apache_request;
     /// `WSGIChunkedRequest On|Off`
     chunked_request "WSGIChunkedRequest" = chunked_request;
 }

@@ -1,6 +1,9 @@
 //! A connection to a daemon process: whole frames out, frames in.
 
-use std::io::{Read, Write};
+use std::collections::VecDeque;
+use std::io::{IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +12,7 @@ use mod_wsgi_core::wire::{FRAME_HEADER, FrameHeader, Hello, Kind, REQUEST_CLAIME
 
 use crate::supervisor::Board;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 
 /// How long a read sleeps at most before the child looks around: is the client still there, does the group still run?
 pub const GLANCE: Duration = Duration::from_secs(1);
@@ -47,6 +51,8 @@ pub struct Connection {
     greeted: bool,
     /// Its process's place on the board, once that has said it.
     slot: Option<u32>,
+    /// Files that came along.
+    files: VecDeque<OwnedFd>,
     /// Whether the next request has been counted as load of its process.
     claimed: bool,
 }
@@ -76,6 +82,7 @@ impl Connection {
             used: 0,
             greeted: false,
             slot: None,
+            files: VecDeque::new(),
             claimed: false,
         })
     }
@@ -128,6 +135,11 @@ impl Connection {
         self.used < self.buffer.len()
     }
 
+    /// Takes the file that came first.
+    pub fn take_file(&mut self) -> Option<OwnedFd> {
+        self.files.pop_front()
+    }
+
     /// Reads what is there into the buffer, or waits for it.
     fn fill(&mut self) -> Result<(), ReadError> {
         if self.used > 0 {
@@ -138,9 +150,9 @@ impl Connection {
         self.buffer.resize(length + READ_AHEAD, 0);
         let read = loop {
             // The buffer was made that long just above.
-            match self.stream.read(&mut self.buffer[length..]) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                read => break read,
+            let read = receive(&self.stream, &mut self.buffer[length..], &mut self.files);
+            if read != Err(rustix::io::Errno::INTR) {
+                break read.map_err(std::io::Error::from);
             }
         };
         self.buffer.truncate(length + *read.as_ref().unwrap_or(&0));
@@ -207,4 +219,17 @@ impl Connection {
         }
         Ok((self.buffer.get(from..to).unwrap_or_default(), end))
     }
+}
+
+/// Reads bytes, and the files that come along with them.
+fn receive(stream: &UnixStream, buffer: &mut [u8], files: &mut VecDeque<OwnedFd>) -> rustix::io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let message = rustix::net::recvmsg(stream, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            files.extend(descriptors);
+        }
+    }
+    Ok(message.bytes)
 }

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use mod_wsgi_core::wire::{
-    BODY_FAILED, BODY_LAST, END_CLOSE, END_TRUNCATED, FrameHeader, Kind, LogLevel, LogRecord, MAX_DATA, Refusal,
-    Welcome, put_frame,
+    BODY_FAILED, BODY_LAST, END_CLOSE, END_TRUNCATED, FilePart, FrameHeader, Kind, LogLevel, LogRecord, MAX_DATA,
+    Refusal, Welcome, WireError, put_frame,
 };
 
 use super::connection::{Connection, GLANCE, ReadError};
@@ -38,6 +38,7 @@ pub struct Exchange<'x> {
     /// Whether the daemon has said anything of this request.
     heard: bool,
     body_left: bool,
+    sendfile: bool,
 }
 
 /// What a frame leads to.
@@ -96,7 +97,16 @@ impl<'x> Exchange<'x> {
         resolved: &Resolved,
     ) -> Self {
         let response = Response::new(request, resolved.error_override);
-        Self { request, group, times, connection, response, heard: false, body_left: false }
+        Self {
+            request,
+            group,
+            times,
+            connection,
+            response,
+            heard: false,
+            body_left: false,
+            sendfile: resolved.enable_sendfile,
+        }
     }
 
     /// Sends the request and passes on what comes back.
@@ -168,6 +178,12 @@ impl<'x> Exchange<'x> {
                     log_with_script(r, LogLevel::Error, &String::from_utf8_lossy(refusal.reason));
                 }
                 return Ok(Next::Refused(i32::from(refusal.status)));
+            }
+            Kind::File => {
+                let part = FilePart::decode(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?;
+                let missing = Stop::Read(ReadError::Garbage(WireError::BadValue("file without a descriptor")));
+                let file = self.connection.take_file().ok_or(missing)?;
+                self.response.file(file, part.offset, part.length, self.sendfile)?;
             }
             Kind::Welcome => {
                 let welcome = Welcome::decode(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?;

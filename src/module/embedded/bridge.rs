@@ -3,11 +3,13 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
+use std::os::fd::BorrowedFd;
 
 use mod_wsgi_core::embedded::Exchange;
 use mod_wsgi_core::wire::LogLevel;
 
 use crate::apache::body::{self, Piece};
+use crate::apache::brigade::Gone;
 use crate::apache::log;
 use crate::apache::request::Request;
 use crate::guard::guarded;
@@ -20,6 +22,9 @@ pub struct Bridge<'r> {
     body: BodyState,
     read_error: String,
     buffer: Vec<u8>,
+    sendfile: bool,
+    passes_request: bool,
+    answer: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,13 +36,46 @@ enum BodyState {
 
 impl<'r> Bridge<'r> {
     /// The bridge of a request.
-    pub fn new(request: Request<'r>, response: Response<'r>) -> Self {
-        Self { request, response, body: BodyState::Open, read_error: String::new(), buffer: Vec::new() }
+    pub fn new(request: Request<'r>, sendfile: bool, passes_request: bool) -> Self {
+        Self {
+            request,
+            response: Response::new(request, false),
+            body: BodyState::Open,
+            read_error: String::new(),
+            buffer: Vec::new(),
+            sendfile,
+            passes_request,
+            answer: None,
+        }
+    }
+
+    /// What a script's function answered, if the host got that far.
+    pub fn take_answer(&mut self) -> Option<Vec<u8>> {
+        self.answer.take()
+    }
+
+    fn file(&mut self, descriptor: i32, offset: u64, length: u64) -> Result<(), Gone> {
+        // SAFETY: the host's descriptor is open during this call; the duplicate is ours.
+        let duplicate = unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned().map_err(|_| Gone)?;
+        self.response.file(duplicate, offset, length, self.sendfile)
     }
 
     /// The functions and their context; valid as long as `self` is not moved.
     pub(super) fn exchange(&mut self) -> Exchange {
-        Exchange { context: std::ptr::from_mut(self).cast(), read, read_error, head, data, log: write_log }
+        let request_rec = if self.passes_request { self.request.as_raw() } else { std::ptr::null_mut() };
+        Exchange {
+            context: std::ptr::from_mut(self).cast(),
+            read,
+            read_error,
+            head,
+            data,
+            file,
+            log: write_log,
+            answer,
+            is_https,
+            ssl_variable,
+            request_rec,
+        }
     }
 
     /// The response, once the host is done.
@@ -145,4 +183,49 @@ unsafe extern "C" fn write_log(context: *mut c_void, level: u8, text: *const u8,
             unsafe { log::request(bridge(context).request, level, slice(text, length)) };
         },
     );
+}
+
+unsafe extern "C" fn file(context: *mut c_void, descriptor: i32, offset: u64, length: u64) -> i32 {
+    guarded(
+        "a response file",
+        || -1,
+        || {
+            // SAFETY: the host gives its context.
+            unsafe { bridge(context).file(descriptor, offset, length) }.map_or(-1, |()| 0)
+        },
+    )
+}
+
+unsafe extern "C" fn answer(context: *mut c_void, answer: *const u8, length: usize) {
+    guarded(
+        "the answer of a script",
+        || (),
+        || {
+            // SAFETY: the host gives its context and readable bytes.
+            unsafe { bridge(context).answer = Some(slice(answer, length).to_vec()) };
+        },
+    );
+}
+
+unsafe extern "C" fn is_https(context: *mut c_void) -> i32 {
+    // SAFETY: the host gives its context.
+    guarded("a question about the connection", || 0, || i32::from(unsafe { bridge(context).request.is_https() }))
+}
+
+unsafe extern "C" fn ssl_variable(
+    context: *mut c_void,
+    name: *const u8,
+    name_length: usize,
+    length: *mut usize,
+) -> *const u8 {
+    guarded("a question to mod_ssl", std::ptr::null, || {
+        // SAFETY: the host gives its context, readable bytes, and room for a number.
+        unsafe {
+            let found = bridge(context).request.ssl_variable(slice(name, name_length));
+            found.map_or(std::ptr::null(), |value| {
+                *length = value.len();
+                value.as_ptr()
+            })
+        }
+    })
 }

@@ -81,8 +81,7 @@ impl Library {
         };
         let same = host.filter(|host| {
             // SAFETY: the version is a static text of the host's, and the number before it says that it is there.
-            host.abi == ABI
-                && unsafe { CStr::from_ptr(host.version) }.to_bytes() == mod_wsgi_core::VERSION_TEXT.as_bytes()
+            host.abi == ABI && unsafe { CStr::from_ptr(host.version) }.to_bytes() == mod_wsgi_core::BUILD.as_bytes()
         });
         let host = same.ok_or_else(|| format!("WSGI7066: the host '{shown}' is of another release than mod_wsgi.so: reinstall the package and restart Apache"))?;
         Ok(Self { host })
@@ -103,6 +102,15 @@ impl Library {
         }
         crate::apache::server::at_child_exit(self.host.stop);
         Ok(())
+    }
+
+    /// Calls a function of a script on this thread; the answer comes through the bridge.
+    pub fn call(&self, bridge: &mut Bridge<'_>, call: &[u8]) {
+        let exchange = bridge.exchange();
+        RUNNING.fetch_add(1, Ordering::AcqRel);
+        // SAFETY: exchange and call live for the call; the host calls back on this thread only.
+        unsafe { (self.host.call)(&raw const exchange, call.as_ptr(), call.len()) };
+        RUNNING.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Runs a request on this thread; answers an outcome of `core::embedded`.

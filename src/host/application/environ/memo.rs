@@ -212,6 +212,8 @@ impl Memos {
         for own in [&names.wsgi_input, &names.wsgi_errors, &names.request_start, &names.application_start] {
             copy.set_entry(&own.get(py), &none)?;
         }
+        // It is for one request, and another of the same shape may have none.
+        copy.remove_entry(&names.request_rec.get(py));
         Ok(Memo { shape, entries, environ: Stored::new(copy) })
     }
 }
