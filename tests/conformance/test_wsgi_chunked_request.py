@@ -65,7 +65,7 @@ class TestBrokenChunks:
         site.serve("read.wsgi", at="/on")
         site.log.allow("wsgi:error", "core:error", "http:error")
 
-    @pytest.mark.parametrize("chunk", [b"not a size\r\n", b"-1\r\n", b"ffffffffffffffffff\r\n", b"5\r\nonetwothree"])
+    @pytest.mark.parametrize("chunk", [b"not a size\r\n", b"-1\r\n", b"ffffffffffffffffff\r\n", b"5\r\nonetwothree\r\n"])
     def test_a_chunk_that_is_no_chunk_is_an_error_and_ends_the_connection(self, server, chunk):
         answer = server.raw(b"POST /on HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk)
         assert answer.split(b" ")[1] in (b"400", b"413", b"500") and answer.count(b"HTTP/1.1 ") == 1

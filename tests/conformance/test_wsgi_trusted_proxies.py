@@ -8,7 +8,7 @@ from test_wsgi_trusted_proxy_headers import ALL, CLIENT, EFFECT, SHOW, VALUE, en
 
 TRUSTED = {
     "address": "127.0.0.1", "bits": "127.0.0.0/8", "netmask": "127.0.0.0/255.0.0.0", "partial": "127.0",
-    "list": "192.0.2.0/24 127.0.0.1", "everybody": "0.0.0.0/0",
+    "list": "192.0.2.0/24 127.0.0.1", "half": "0.0.0.0/1",
 }
 UNTRUSTED = {"address": "127.0.0.2", "bits": "192.0.2.0/24", "netmask": "10.0.0.0/255.0.0.0", "partial": "10.1", "v6": "::1"}
 
