@@ -208,9 +208,11 @@ fn launch(
         home: options.home.clone().map(String::into_bytes),
         python_path: split_path(options.python_path.as_deref()),
         python_eggs: options.python_eggs.clone().map(String::into_bytes),
-        switch_interval: options
-            .switch_interval
-            .map(|interval| u64::try_from(interval.as_micros()).unwrap_or(u64::MAX)),
+        // As with the C module, the server's interval counts in daemons too, unless the group has its own.
+        switch_interval: match options.switch_interval {
+            Some(interval) => Some(u64::try_from(interval.as_micros()).unwrap_or(u64::MAX)),
+            None => python.switch_interval,
+        },
         display_name: options.title().map(String::into_bytes),
         stack_size: options.stack_size,
         locale: options.locale.clone().map(String::into_bytes),
