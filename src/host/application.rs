@@ -7,6 +7,7 @@ pub mod exchange;
 pub mod interpreters;
 
 mod adapter;
+mod advice;
 mod call;
 mod environ;
 mod failure;

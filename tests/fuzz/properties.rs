@@ -1,7 +1,10 @@
 //! What must hold for any bytes at all. The fuzz targets and the seeded test call the same functions.
 
 use mod_wsgi_core::launch::{Launch, Message};
-use mod_wsgi_core::wire::{FilePart, Frame, Hello, Kind, LogRecord, Refusal, RequestHead, ResponseHead, Welcome, put_frame};
+use mod_wsgi_core::trusted_proxy::{Effects, Header, Network, Rules};
+use mod_wsgi_core::wire::{
+    FilePart, Frame, Hello, Kind, LogRecord, Refusal, RequestHead, ResponseHead, Welcome, put_frame,
+};
 use mod_wsgi_core::{alias, daemon_options, directive, group_name, response_rules};
 
 /// Any bytes are taken apart into frames, or refused, without a panic; and a frame that was understood is written again
@@ -88,6 +91,41 @@ pub fn directive_arguments(data: &[u8]) {
     if let Some(length) = alias::matched_length(path, prefix) {
         assert!(length <= path.len());
         assert!(alias::file_name(path, length, prefix, b"/t").starts_with(b"/t"));
+    }
+}
+
+/// Whatever a client claims in its headers: a peer that is no known proxy changes nothing, what was removed was not applied,
+/// and an application sees at most one header of each kind that is configured.
+pub fn trusted_proxies(data: &[u8]) {
+    const NAMES: [&str; 6] =
+        ["X-Forwarded-For", "X-Real-IP", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-SSL", "X-Script-Name"];
+    let Some((choice, rest)) = data.split_first() else { return };
+    let values: Vec<&[u8]> = rest.splitn(NAMES.len() + 1, |byte| *byte == b'\n').collect();
+    let (peer, values) = values.split_first().map_or((&[][..], &[][..]), |(peer, values)| (*peer, values));
+    let headers: Vec<Header> = NAMES.iter().filter_map(|name| Header::named(name)).collect();
+    let proxies =
+        (choice & 1 != 0).then(|| vec![Network::parse("10.0.0.0/8").unwrap(), Network::parse("::1").unwrap()]);
+    let rules = Rules { headers: headers.clone(), proxies };
+    let sent = |header: Header| {
+        let at = NAMES.iter().position(|name| *name == header.name())?;
+        values.get(at).copied().filter(|value| !value.is_empty())
+    };
+    let effects = rules.apply(peer, sent);
+    let address = std::str::from_utf8(peer).ok().and_then(|text| text.parse::<std::net::IpAddr>().ok());
+    let is_known = address.is_some_and(|address| match address {
+        std::net::IpAddr::V4(address) => address.octets()[0] == 10,
+        std::net::IpAddr::V6(address) => {
+            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|address| address.octets()[0] == 10)
+        }
+    });
+    if rules.proxies.is_some() && !is_known {
+        let nothing = Effects { removed: effects.removed.clone(), ..Effects::default() };
+        assert_eq!(effects, nothing);
+        assert!(headers.iter().all(|header| effects.removed.contains(header)));
+    }
+    assert!(!(effects.removes(b"X-Forwarded-For") && effects.forwarded_for.is_some() && effects.removes(b"X-Real-IP")));
+    if let Ok(text) = std::str::from_utf8(rest) {
+        drop(Network::parse(text));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Exceptions in the log: a line that says what failed where, then the lines of the traceback.
 
+use super::advice::advice;
 use super::interpreters::Interpreter;
 use super::request::Request;
 use crate::log;
@@ -39,6 +40,7 @@ pub fn log_exception(
     let mut lines = vec![header.into_bytes()];
     // Where the traceback module itself fails there is no memory left or nothing of `sys` either.
     lines.extend(traceback(raised).unwrap_or_else(|_| vec![raised.text().into_bytes()]));
+    lines.extend(advice(interpreter, raised).map(String::into_bytes));
     match request {
         Some(request) => request.log_lines(py, LogLevel::Error, &lines),
         None => py.detach(|| lines.iter().for_each(|line| log::write_bytes(LogLevel::Error, line))),

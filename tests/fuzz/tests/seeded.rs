@@ -103,3 +103,14 @@ fn damaged_responses_pass_no_line_break() {
     let texts: Vec<_> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
     tried_damaged(4, &texts, properties::response_rules);
 }
+
+#[test]
+fn damaged_proxy_headers_never_let_a_stranger_in() {
+    let requests = [
+        "\x01127.0.0.1\n1.1.1.1, 10.0.0.2\n2.2.2.2\nexample.org\nhttps\non\n/app",
+        "\x0110.0.0.1\n1.1.1.1, 10.0.0.2\n\nexample.org\nhttps\n\n",
+        "\x00::1\n1.1.1.1",
+    ];
+    let requests: Vec<_> = requests.iter().map(|request| request.as_bytes().to_vec()).collect();
+    tried_damaged(5, &requests, properties::trusted_proxies);
+}
