@@ -41,14 +41,13 @@ IN_STEP_IN_BOTH = {
     "trailer": "header=Trailer:X-Later",
     "te": "header=TE:trailers",
     "proxy-connection": "header=Proxy-Connection:keep-alive",
-    "no reason": "status=200",
     "status 999": "status=999 Odd",
     "status header": "header=Status:404 Not",
-    "200 Error": "status=200 Error",
     "200 Continue": "status=200 Continue",
     "200 Rejected": "status=200 Rejected",
 }
 OURS_ONLY = {
+    "200 Error": "status=200 Error",
     "too little": "header=Content-Length:50",
     "nothing of a length": "header=Content-Length:5&item=",
     "transfer-encoding chunked": "header=Transfer-Encoding:chunked",
@@ -124,7 +123,11 @@ class TestConnection:
         found = self.in_step(server, IN_STEP_IN_BOTH[what], method)
         assert len(found) == 2, found
 
-    @pytest.mark.ours_only("the C module passes on what the application says about the connection, and waits after too little")
+    @pytest.mark.since((6, 1, 1), "older versions refuse it")
+    def test_a_status_without_a_reason_is_one(self, server):
+        assert [status for status, _, _ in self.in_step(server, "status=200")] == [200, 200]
+
+    @pytest.mark.ours_only("the C module passes on what the application says about the connection, takes 200 Error for a word of its own, and waits after too little")
     @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
     @pytest.mark.parametrize("what", OURS_ONLY)
     def test_the_second_request_has_the_second_answer_or_the_connection_is_closed(self, server, what, method):

@@ -121,7 +121,9 @@ OUTCOMES = {
     "returned True": ["list-subclass", "no-headers", "no-reason", "blank-reason", "value-latin-1", "value-empty", "exc-info-none",
                       "exc-info", "hop-by-hop"],
 }
-CASES = [(what, outcome) for outcome, several in OUTCOMES.items() for what in several]
+NEWER = pytest.mark.since((6, 1, 1), "older versions raise ValueError")
+CASES = [pytest.param(what, outcome, id=what, marks=[NEWER] if outcome == "UnicodeEncodeError" or what == "no-reason" else [])
+         for outcome, several in OUTCOMES.items() for what in several]
 
 
 class TestArguments:
@@ -132,7 +134,7 @@ class TestArguments:
         site.write("start.wsgi", APPLICATION)
         site.serve("start.wsgi")
 
-    @pytest.mark.parametrize("what, outcome", CASES, ids=[what for what, _ in CASES])
+    @pytest.mark.parametrize("what, outcome", CASES)
     def test_arguments_are_checked_at_once(self, server, what, outcome):
         answer = server.get(f"/{what}")
         assert (answer.status, answer.text) == (200, outcome)

@@ -51,6 +51,7 @@ class TestLengths:
         assert time.monotonic() - began < 2
         server.log.expect("WSGI7062")
 
+    @pytest.mark.ours_only("the C module now and then leaves the connection open, and the client waits (4.9.4, embedded)")
     @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
     def test_a_failure_within_the_content_length_ends_the_connection(self, server, version):
         received = server.raw(b"GET /length-10-fail HTTP/%s\r\nHost: x\r\n\r\n" % version, timeout=5)

@@ -27,6 +27,8 @@ EFFECT = {CLIENT: {"REMOTE_ADDR": "192.0.2.7"}, HOST: {"HTTP_HOST": "front.test:
           SCRIPT: {"SCRIPT_NAME": "/front", "mod_wsgi.mount_point": "/front"},
           CATEGORIES[3]: {"wsgi.url_scheme": "https"}, SERVER: {"SERVER_NAME": "server.test"}, PORT: {"SERVER_PORT": "8443"}}
 
+EMPTY = pytest.mark.since((6, 1, 1), "older versions take an empty element for the client")
+
 
 def variable(header: str) -> str:
     return "HTTP_" + header.upper().replace("-", "_")
@@ -124,7 +126,7 @@ class TestForwardedForWithoutNamedProxies:
     @pytest.mark.parametrize("value, address", [
         ("192.0.2.1", "192.0.2.1"),
         ("192.0.2.1, 198.51.100.2", "192.0.2.1"),
-        (" ,, 192.0.2.1 ,198.51.100.2", "192.0.2.1"),
+        pytest.param(" ,, 192.0.2.1 ,198.51.100.2", "192.0.2.1", marks=EMPTY),
         ("2001:db8::1, 192.0.2.1", "2001:db8::1"),
     ])
     def test_the_first_address_is_the_client(self, server, value, address):
@@ -132,6 +134,7 @@ class TestForwardedForWithoutNamedProxies:
         assert seen["REMOTE_ADDR"] == address
         assert seen["HTTP_X_FORWARDED_FOR"] == value.strip()
 
+    @EMPTY
     @pytest.mark.parametrize("value", [",", " , ,"])
     def test_a_list_without_addresses_changes_nothing(self, server, value):
         assert environ(server, "/", {"X-Forwarded-For": value})["REMOTE_ADDR"] == "127.0.0.1"

@@ -1,0 +1,53 @@
+"""What the documents promise about the source, and the source about the documents."""
+
+import re
+import tomllib
+
+import pytest
+
+from harness.places import REPOSITORY
+
+DIRECTIVES = tomllib.loads((REPOSITORY / "tests" / "conformance" / "directives.toml").read_text())["directive"]
+COMMANDS = REPOSITORY / "src" / "module" / "apache" / "command.rs"
+NUMBER = re.compile(r"WSGI\d{4}")
+
+
+def read(*parts: str) -> str:
+    return REPOSITORY.joinpath(*parts).read_text()
+
+
+def registered() -> set[str]:
+    """The names in the module's table of directives."""
+    return set(re.findall(r'c"(<?WSGI\w+)"', COMMANDS.read_text()))
+
+
+@pytest.mark.ours_only("it reads this repository")
+class TestDocumentation:
+    def numbers_of_the_source(self) -> set[str]:
+        return {number for file in (REPOSITORY / "src").rglob("*") if file.suffix in (".rs", ".py", ".c", ".h")
+                for number in NUMBER.findall(file.read_text())}
+
+    def test_every_log_number_of_the_source_is_explained(self):
+        assert sorted(self.numbers_of_the_source() - set(NUMBER.findall(read("docs", "errors.md")))) == []
+
+    def test_every_log_number_that_is_explained_is_of_the_source(self):
+        explained = set(re.findall(r"^\| (WSGI\d{4}) ", read("docs", "errors.md"), re.MULTILINE))
+        assert sorted(explained - self.numbers_of_the_source()) == []
+
+    def test_every_directive_that_is_not_there_is_named_as_a_difference(self):
+        missing = {directive["name"] for directive in DIRECTIVES} - {f"{name}>" if name[0] == "<" else name for name in registered()}
+        named = set(re.findall(r"`(<?WSGI\w+>?)`", read("docs", "differences.md").partition("These options")[0]))
+        assert sorted(missing - named) == []
+        assert sorted(named & registered()) == []
+
+    def test_every_test_that_the_differences_name_exists(self):
+        tests = [file for folder in ("conformance", "integration", "host", "packaging")
+                 for file in (REPOSITORY / "tests" / folder).rglob("test_*.py")]
+        names = {file.name for file in tests} | {name for file in tests for name in re.findall(r"def test_(\w+)", file.read_text())}
+        names |= {name for file in (REPOSITORY / "src").rglob("*.rs") for name in re.findall(r"fn (\w+)\(\)", file.read_text())}
+        promised = {name for line in read("docs", "differences.md").splitlines() if line.startswith("|")
+                    for name in re.findall(r"`(\w+(?:\.py)?)`", line.split("|")[-2])}
+        assert sorted(promised - names) == []
+
+    def test_every_directive_has_its_entry_for_the_conformance_tests(self):
+        assert sorted(registered() - {directive["name"].rstrip(">") for directive in DIRECTIVES}) == []
