@@ -36,11 +36,12 @@ def test_a_request_runs_and_python_ends_in_order(run, place):
     assert "server log 3: exit of ''" in out and out.endswith("stopped\n")
 
 
-@pytest.mark.parametrize("group", ["", "sub"])
-def test_many_threads_run_many_requests(run, place, group):
-    status, out, err = run(place.script(APPLICATION), group=group, threads=8, repeat=200)
+@pytest.mark.parametrize("group, own_lock", [("", False), ("sub", False), ("sub", True)])
+def test_many_threads_run_many_requests(run, place, group, own_lock):
+    options = [dict(per_interpreter_gil=own_lock)]
+    status, out, err = run(place.script(APPLICATION), group=group, threads=8, repeat=200, interpreter_options=options)
     assert (status, err) == (0, "")
-    assert out.count("outcome: 0\n") == 8 and out.count(f"group '{group}'") == 8
+    assert out.count("outcome: 0\n") == 8 and out.count(f"group '{group}' flags") == 8
     assert f"exit of '{group}'" in out
 
 
