@@ -25,7 +25,7 @@ pub struct Host {
     /// Starts Python in this process, once: `launch` is an encoded [`crate::launch::Launch`]. Records go to `log`. The
     /// calling thread becomes Python's main thread. Answers 0, or something else after it has logged why not.
     pub start: unsafe extern "C" fn(launch: *const u8, length: usize, log: ServerLog) -> i32,
-    /// Runs one request on the calling thread. `head` is the payload of a request frame. Answers an [`Outcome`].
+    /// Runs one request on the calling thread. `head` is the payload of a request frame. Answers one of [`outcome`].
     pub handle: unsafe extern "C" fn(exchange: *const Exchange, head: *const u8, length: usize) -> i32,
     /// Calls a function of an access, authentication, group or dispatch script on the calling thread: `call` is an encoded
     /// [`crate::script_call::Call`]. Before it returns it gives an encoded [`crate::script_call::Answer`] to

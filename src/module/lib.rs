@@ -3,7 +3,7 @@
 //! It reads the directives, starts and watches daemon processes, and answers requests: in a daemon process over a
 //! socket, or in this process with a host for the right Python. It never links Python itself.
 //!
-//! Rooms: [`apache`] is the only one that names httpd's symbols; `config` is what directives have said; `startup` and
+//! Rooms: `apache` is the only one that names httpd's symbols; `config` is what directives have said; `startup` and
 //! `supervisor` run in httpd's parent; `translate`, `handler`, `environ`, `response`, `daemon` and `embedded` run in its
 //! children, per request.
 
