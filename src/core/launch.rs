@@ -1,6 +1,7 @@
 //! What a process is told before it runs Python: by the Apache parent to a daemon it starts, by an Apache child to the
 //! host it loads for embedded mode. Also the few messages on a daemon's control socket.
 
+use crate::interpreter_options::InterpreterOptions;
 use crate::wire::{Reader, WireError, put_bytes};
 
 /// The open files a daemon process starts with, besides `/dev/null` as 0 and its error log as 1 and 2.
@@ -95,6 +96,7 @@ trait Item: Value {}
 impl Item for Vec<u8> {}
 impl Item for u32 {}
 impl Item for Preload {}
+impl Item for InterpreterOptions {}
 
 impl<T: Item> Value for Vec<T> {
     fn put(&self, out: &mut Vec<u8>) {
@@ -116,15 +118,23 @@ pub struct Preload {
     pub application_group: Vec<u8>,
 }
 
-impl Value for Preload {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.script.put(out);
-        self.application_group.put(out);
-    }
-    fn take(reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        Ok(Self { script: Value::take(reader)?, application_group: Value::take(reader)? })
-    }
+macro_rules! value_of_fields {
+    ($type:ident { $($name:ident,)* }) => {
+        impl Value for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                $(self.$name.put(out);)*
+            }
+            fn take(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+                Ok(Self { $($name: Value::take(reader)?,)* })
+            }
+        }
+    };
 }
+value_of_fields! { Preload { script, application_group, } }
+value_of_fields! { InterpreterOptions {
+    names_process_group, application_group, per_interpreter_gil, switch_interval, python_path,
+    restrict_stdin, restrict_stdout, restrict_signal,
+} }
 
 macro_rules! launch {
     ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
@@ -224,6 +234,11 @@ launch! {
     restrict_stdout: bool,
     /// `WSGIRestrictSignal`.
     restrict_signal: bool,
+    /// `<WSGIInterpreterOptions>`: the sections that are for this process group, in the order of the configuration. Their
+    /// values go before those above.
+    interpreter_options: Vec<InterpreterOptions>,
+    /// Embedded mode: `PyConfig.enable_gil` of a free-threaded Python is 0 (`WSGIFreeThreading`). A daemon's start decides it.
+    free_threading: bool,
     /// Scripts to load before the process takes requests.
     preload: Vec<Preload>,
 }
@@ -294,6 +309,12 @@ mod tests {
             python_path: vec![b"/a".to_vec(), b"/b".to_vec()],
             hash_seed: Some(7),
             preload: vec![Preload { script: b"/s.wsgi".to_vec(), application_group: Vec::new() }],
+            interpreter_options: vec![InterpreterOptions {
+                application_group: Some(Vec::new()),
+                per_interpreter_gil: Some(false),
+                python_path: vec![b"/c".to_vec()],
+                ..InterpreterOptions::default()
+            }],
             ..Launch::default()
         };
         assert_eq!(Launch::decode(&launch.encode()), Ok(launch));

@@ -16,10 +16,26 @@ use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, ThreadId};
 
 /// The interpreters of this process, and the thread that is Python's main one.
 static STARTED: OnceLock<(&'static Interpreters, ThreadId)> = OnceLock::new();
+
+/// How many threads are in Python now.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts this thread among those in Python, until the answer is dropped.
+fn count_running() -> impl Drop {
+    struct Running;
+    impl Drop for Running {
+        fn drop(&mut self) {
+            RUNNING.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+    RUNNING.fetch_add(1, Ordering::AcqRel);
+    Running
+}
 
 /// Starts Python; `false` where that fails, which has been logged.
 pub fn start(launch: &[u8], server_log: ServerLog) -> bool {
@@ -52,7 +68,9 @@ pub fn handle(apache: Apache, head: &[u8]) -> i32 {
             return 500;
         }
     };
+    let running = count_running();
     let (ended, exchange) = run(interpreters, direct, &head, 0);
+    drop(running);
     let delivered = match exchange.map(|exchange| exchange.into_any().downcast::<Direct>()) {
         Some(Ok(mut direct)) => direct.deliver(b"", false),
         _ => Ok(()),
@@ -78,7 +96,9 @@ pub fn call(apache: Apache, call: &[u8]) -> bool {
             return false;
         }
     };
+    let running = count_running();
     let (answer, exchange) = application::call(interpreters, direct, &call);
+    drop(running);
     match exchange.map(|exchange| exchange.into_any().downcast::<Direct>()) {
         Some(Ok(mut direct)) => {
             direct.apache.answer(&answer.encode());
@@ -88,13 +108,15 @@ pub fn call(apache: Apache, call: &[u8]) -> bool {
     }
 }
 
-/// Ends Python.
+/// Ends Python: all of it on the thread that started it; on another one, or while Apache still has requests in Python, only
+/// the exit functions run.
 pub fn stop() {
     let Some((interpreters, main_thread)) = STARTED.get() else { return };
     if !interpreters.launch().destroy_interpreters {
         return;
     }
-    if thread::current().id() == *main_thread && interpreters.end_subs() {
+    let can_end = thread::current().id() == *main_thread && RUNNING.load(Ordering::Acquire) == 0;
+    if can_end && interpreters.end_subs() {
         interpreters.main_python().finalize();
     } else {
         interpreters.run_exit_functions(false);

@@ -17,7 +17,7 @@ mod raised;
 pub use class::{Args, Class, Definition, Fields, Visit, base_value_of, new_instance, value_of};
 pub use config::initialize;
 pub use guard::caught;
-pub use interpreter::{Interpreter, run_exit_functions};
+pub use interpreter::{Interpreter, OWN_LOCK, run_exit_functions};
 pub use module::{ModuleState, create_module, state_of};
 pub use object::{Borrowed, Object, Stored};
 pub use raised::{Exception, Raised};
@@ -91,6 +91,12 @@ impl<'py> Python<'py> {
         let name = self.text(name)?;
         // SAFETY: attached, and the argument is a live `str`.
         unsafe { Object::owned(self, ffi::PyImport_Import(name.as_ptr())) }
+    }
+
+    /// Whether threads of an interpreter run Python at the same time.
+    pub fn is_free_threaded(self) -> bool {
+        let enabled = || self.import("sys")?.call_method("_is_gil_enabled", []);
+        cfg!(Py_GIL_DISABLED) && enabled().is_ok_and(|enabled| !enabled.is_true())
     }
 
     /// `sys.modules`.

@@ -101,13 +101,13 @@ def run_steps(program, python, place):
     if not os.path.exists(library):
         library = os.path.basename(library)
 
-    def run_steps(steps, threads=1, repeat=1, stop_elsewhere=False, **launch):
+    def run_steps(steps, threads=1, repeat=1, stop=None, **launch):
         home = [] if prefix == "/usr" else [("python_home", prefix)]
         (place.folder / "launch").write_bytes(launch_block(**{"process_group": b"", **dict(home), **launch}))
         content = b"".join(kind.encode() + struct.pack("=I", len(step)) + step for kind, step in steps)
         (place.folder / "steps").write_bytes(content)
         command = [program, library, BUILT / f"mod_wsgi_host.cpython-{version}.so", place.folder / "launch", place.folder / "steps",
-                   str(threads), str(repeat), *["elsewhere"] * stop_elsewhere]
+                   str(threads), str(repeat), *[stop] * bool(stop)]
         done = subprocess.run(command, capture_output=True, text=True, errors="surrogateescape", timeout=60)
         return done.returncode, done.stdout, done.stderr
     return run_steps

@@ -20,6 +20,8 @@ EMPTY, STARTING, READY, RETIRING, FAILED = range(5)
 
 #: The fields of a launch block in their order, read from where they are declared.
 FIELDS = re.findall(r"^    (\w+): (.*),$", (TOP / "src/core/launch.rs").read_text().split("\nlaunch! {")[1].split("\n}")[0], re.M)
+#: The fields of a section of interpreter options in their order.
+OPTIONS = dict(re.findall(r"^    pub (\w+): (.*),$", (TOP / "src/core/interpreter_options.rs").read_text().split("\n}")[0], re.M))
 DEFAULTS = dict(process_group=b"test", processes=1, threads=3, apache_version=[2, 4, 62], log_level=7, case_sensitive=True,
                 destroy_interpreters=True, restrict_signal=True, graceful_timeout=5000, shutdown_timeout=5000,
                 socket_timeout=10000)
@@ -35,6 +37,9 @@ def value(kind, of):
         return struct.pack("<I", len(of or ())) + b"".join(value(kind[4:-1], item) for item in of or ())
     if kind == "Preload":
         return b"".join(value("Vec<u8>", item) for item in of)
+    if kind == "InterpreterOptions":
+        assert not set(of) - set(OPTIONS)
+        return b"".join(value(field, of.get(name)) for name, field in OPTIONS.items())
     return {"bool": lambda: bytes([bool(of)]), "u32": lambda: struct.pack("<I", of or 0), "u64": lambda: struct.pack("<Q", of or 0)}[kind]()
 
 

@@ -1,5 +1,6 @@
 /* Loads a host as mod_wsgi.so does in an Apache child, and runs requests on threads of its own.
- * Usage: embedded LIBPYTHON HOST LAUNCH-FILE STEPS-FILE THREADS REPEAT [STOP-ELSEWHERE]. Prints what the host says.
+ * Usage: embedded LIBPYTHON HOST LAUNCH-FILE STEPS-FILE THREADS REPEAT [elsewhere | early]. Prints what the host says. At
+ * the end Python is stopped by the thread that started it, by another one, or by the first one while requests run.
  * A step is a letter, the length of its content as native uint32, and the content: r runs a request, c calls a script, both
  * as capital letters with a request_rec, w writes a file (name, NUL, text). */
 #include <dlfcn.h>
@@ -139,13 +140,17 @@ int main(int count, char **arguments) {
     int threads = atoi(arguments[5]);
     pthread_t running[64];
     for (int at = 0; at < threads; at++) pthread_create(&running[at], NULL, run, NULL);
+    const char *how = count > 7 ? arguments[7] : "";
+    if (!strcmp(how, "early")) {
+        usleep(500000);
+        stop(NULL);
+    }
     for (int at = 0; at < threads; at++) pthread_join(running[at], NULL);
-    if (count > 7) {
+    if (!strcmp(how, "elsewhere")) {
         pthread_create(&running[0], NULL, stop, NULL);
         pthread_join(running[0], NULL);
-    } else {
-        host->stop();
     }
+    if (!*how) stop(NULL);
     puts("stopped");
     return 0;
 }

@@ -36,11 +36,12 @@ def test_a_request_runs_and_python_ends_in_order(run, place):
     assert "server log 3: exit of ''" in out and out.endswith("stopped\n")
 
 
-@pytest.mark.parametrize("group", ["", "sub"])
-def test_many_threads_run_many_requests(run, place, group):
-    status, out, err = run(place.script(APPLICATION), group=group, threads=8, repeat=200)
+@pytest.mark.parametrize("group, own_lock", [("", False), ("sub", False), ("sub", True)])
+def test_many_threads_run_many_requests(run, place, group, own_lock):
+    options = [dict(per_interpreter_gil=own_lock)]
+    status, out, err = run(place.script(APPLICATION), group=group, threads=8, repeat=200, interpreter_options=options)
     assert (status, err) == (0, "")
-    assert out.count("outcome: 0\n") == 8 and out.count(f"group '{group}'") == 8
+    assert out.count("outcome: 0\n") == 8 and out.count(f"group '{group}' flags") == 8
     assert f"exit of '{group}'" in out
 
 
@@ -61,9 +62,17 @@ def test_a_python_home_that_is_none_is_told(run, place):
 
 
 def test_a_stop_on_another_thread_runs_the_exit_functions(run, place):
-    status, out, err = run(place.script(APPLICATION), group="sub", stop_elsewhere=True)
+    status, out, err = run(place.script(APPLICATION), group="sub", stop="elsewhere")
     assert (status, err) == (0, "")
     assert "exit of 'sub'" in out and out.endswith("stopped\n")
+
+
+def test_a_stop_while_requests_run_leaves_them_alone(run, place):
+    script = place.script(APPLICATION + "        time.sleep(1)\n        yield b'slept'\n")
+    script.write_text("import time\n" + script.read_text())
+    status, out, err = run(script, group="sub", threads=2, stop="early")
+    assert (status, err) == (0, "")
+    assert "exit of 'sub'" in out and out.count("slept\noutcome: 0\n") == 2 and out.index("exit of") < out.index("slept")
 
 
 def test_an_application_gets_the_request_rec_when_it_is_passed(run, place):

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from wire import RELOADING
@@ -279,3 +280,81 @@ def test_output_outside_of_requests_goes_to_the_error_log(place):
     daemon.expect(r"\[\w{3} \w{3} \d\d [\d:.]{15} \d{4}\] \[wsgi:error\] \[pid \d+:tid \d+\] while loading\n")
     assert daemon.child().ask(script).log == []
     daemon.expect("from a thread")
+
+
+class TestInterpreterOptions:
+    """`<WSGIInterpreterOptions>`; which section counts is tested in src/core/interpreter_options.rs."""
+
+    def test_paths_of_sections_come_in_front_of_those_of_the_group(self, place):
+        for name in ("base", "all", "own"):
+            (place.folder / name).mkdir()
+        path = lambda name: [f"{place.folder}/{name}"]
+        options = [dict(application_group=b"sub", python_path=path("own")), dict(python_path=path("all") + path("base"))]
+        script = place.script(WHO)
+        child = place.start(python_path=path("base"), interpreter_options=options).ready().child()
+        mine = f"[name for name in sys.path if name.startswith({str(place.folder)!r})]"
+        assert evaluate(child, script, mine, group="sub") == path("own") + path("all") + path("base")
+        assert evaluate(child, script, mine) == path("all") + path("base")
+
+    def test_restrictions_are_for_the_interpreters_of_a_section(self, place):
+        script = place.script(WHO)
+        options = [dict(application_group=b"sub", restrict_stdin=True, restrict_stdout=True, restrict_signal=False)]
+        child = place.start(interpreter_options=options).ready().child()
+        facts = "type(sys.stdin).__name__, type(sys.stdout).__name__, type(__import__('signal').signal).__name__"
+        assert evaluate(child, script, facts, group="sub") == ("Restricted", "Restricted", "function")
+        assert evaluate(child, script, facts) == ("TextIOWrapper", "TextIOWrapper", "SignalIntercept")
+
+    def test_a_switch_interval_of_one_application_group_needs_a_lock_of_its_own(self, place):
+        script = place.script(WHO)
+        options = [dict(application_group=b"", switch_interval=20_000), dict(application_group=b"sub", switch_interval=30_000)]
+        daemon = place.start(switch_interval=10_000, interpreter_options=options).ready()
+        child = daemon.child()
+        assert evaluate(child, script, "sys.getswitchinterval()") == 0.02
+        assert evaluate(child, script, "sys.getswitchinterval()", group="sub") == 0.02
+        daemon.expect("WSGI0199")
+
+    def test_an_interpreter_has_a_lock_of_its_own(self, place):
+        script = place.script("""
+            import sys, threading, time
+            def application(environ, start_response):
+                start_response("200 OK", [])
+                begin = time.monotonic()
+                if environ["QUERY_STRING"] == "hold":
+                    # Nobody else of this lock runs meanwhile.
+                    sum(range(20_000_000))
+                return [repr((sys.getswitchinterval(), sys.version_info[:2], begin, time.monotonic())).encode()]
+        """)
+        options = [dict(application_group=b"own", per_interpreter_gil=True, switch_interval=60_000_000)]
+        daemon = place.start(interpreter_options=options, threads=2).ready()
+        other, own = daemon.child(), daemon.child()
+        interval, version, *_ = eval(other.ask(script).body)
+        held, *_ = eval(own.ask(script, group="own").body)
+        assert interval == 0.005
+        if version < (3, 12):
+            daemon.expect("WSGI0198.*'own'")
+            return
+        assert held == 60
+        with ThreadPoolExecutor(1) as pool:
+            holding = pool.submit(own.ask, script, group="own", environ={"QUERY_STRING": "hold"})
+            times = []
+            while not holding.done():
+                times.append(eval(other.ask(script).body)[2])
+        _, _, begin, end = eval(holding.result().body)
+        assert len([time for time in times if begin < time < end]) > 5
+        assert evaluate(own, place.script(WHO, "who.wsgi"), "mod_wsgi.application_group", group="own") == "own"
+        daemon.retire()
+        assert daemon.wait() == 0, daemon.text()
+
+    def test_many_threads_come_to_many_interpreters_with_locks_of_their_own(self, place):
+        script = place.script(WHO)
+        daemon = place.start(interpreter_options=[dict(per_interpreter_gil=True)], threads=4).ready()
+
+        def work(number):
+            child = daemon.child()
+            for turn in range(60):
+                group = f"group{(number + turn) % 3}" if turn % 4 else ""
+                assert evaluate(child, script, "mod_wsgi.application_group, len(dir(sys))", group=group)[0] == group
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))
+        daemon.retire()
+        assert daemon.wait() == 0, daemon.text()

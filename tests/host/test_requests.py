@@ -98,9 +98,9 @@ APPLICATION = """
 
     def failing(stream):
         answers = []
-        for _ in range(2):
+        for size in (-1, -1, 0, 1):
             try:
-                stream.read()
+                stream.read(size)
             except OSError as error:
                 answers.append(str(error))
         return [repr(answers).encode()]
@@ -326,8 +326,8 @@ class TestBody:
 
     def test_a_body_that_breaks_off_is_an_oserror_each_time(self, child, server):
         answer = child.ask(server.app, "/failing", body=[b"some", "the client left"])
-        first, second = eval(answer.body)
-        assert first == "the client left" and "already" in second
+        first, *later = eval(answer.body)
+        assert first == "the client left" and len(later) == 3 and all("already" in text for text in later)
         assert child.ask(server.app).body == b"hello world"
 
     def test_a_body_comes_back_while_it_is_read(self, child, server):

@@ -76,10 +76,11 @@ impl Inner {
 
     /// Reads until what is wanted is there, or the body has ended. Called detached.
     fn fill(&mut self, until: Until) -> Result<(), String> {
+        // Once it has failed every read fails, also one that what came before would be enough for, or nothing.
+        if let Some(failed) = &self.body_failed {
+            return Err(failed.clone());
+        }
         while self.end_of(until).is_none() && !self.body_ended {
-            if let Some(failed) = &self.body_failed {
-                return Err(failed.clone());
-            }
             let Some(exchange) = &mut self.exchange else { return Ok(()) };
             self.body.drain(..self.taken);
             self.taken = 0;

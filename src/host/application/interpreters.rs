@@ -5,7 +5,8 @@ use super::set_up;
 use super::state::State;
 use crate::ignore;
 use crate::log;
-use crate::python::{self, Python, run_exit_functions};
+use crate::python::{self, OWN_LOCK, Python, run_exit_functions};
+use mod_wsgi_core::interpreter_options::resolve;
 use mod_wsgi_core::launch::Launch;
 use mod_wsgi_core::wire::LogLevel;
 use std::collections::HashMap;
@@ -91,7 +92,7 @@ impl Interpreters {
         let main = Interpreter::leak(b"", launch);
         // Set once, just here.
         ignore(main.python.set(main_python));
-        let state = main_python.attach(|py| set_up::set_up(py, launch, b"").map_err(|raised| raised.text()))?;
+        let state = main_python.attach(|py| set_up::set_up(py, launch, b"", false).map_err(|raised| raised.text()))?;
         ignore(main.state.set(state));
         Ok(Box::leak(Box::new(Self { launch, main, main_python, table: Mutex::default(), making: Mutex::default() })))
     }
@@ -121,13 +122,31 @@ impl Interpreters {
             return Ok(known);
         }
         let made = Interpreter::leak(name, self.launch);
-        let (python, state) =
-            self.main_python.new_sub(|py| set_up::set_up(py, self.launch, name).map_err(|raised| raised.text()))?;
+        let own_lock = self.gets_own_lock(name);
+        let (python, state) = self
+            .main_python
+            .new_sub(own_lock, |py| set_up::set_up(py, self.launch, name, own_lock).map_err(|raised| raised.text()))?;
         // Set once, just here.
         ignore(made.python.set(python));
         ignore(made.state.set(state?));
         self.table.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_vec(), made);
         Ok(made)
+    }
+
+    /// Whether a sub-interpreter is to have a global lock of its own, and can. Called detached.
+    fn gets_own_lock(&'static self, name: &[u8]) -> bool {
+        if resolve(&self.launch.interpreter_options, name).per_interpreter_gil != Some(true) {
+            return false;
+        }
+        let why = match () {
+            () if !OWN_LOCK => "WSGI0198: this version of Python has one lock for all interpreters",
+            () if self.main_python.attach(|py| py.is_free_threaded()) => "WSGI0202: this Python runs without a lock",
+            () => return true,
+        };
+        let group = String::from_utf8_lossy(name);
+        let text = format!("{why}; WSGIPerInterpreterGIL has no effect on application group '{group}'");
+        log::write(LogLevel::Warning, &text);
+        false
     }
 
     /// Ends the sub-interpreters. Called detached, when no request runs and none will. Answers whether the main

@@ -82,10 +82,11 @@ def set_environment():
 
 
 def extend_path():
-    if python_path:
+    # Each layer comes to the front of the one before.
+    for layer in filter(None, python_paths):
         import site
         before = list(sys.path)
-        for entry in python_path:
+        for entry in layer:
             try:
                 site.addsitedir(entry)
             except BaseException:

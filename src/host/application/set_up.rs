@@ -8,6 +8,7 @@ use crate::python::{
     Args, Class, Definition, Exception, Fields, Object, PyResult, Python, Stored, create_module, new_instance, state_of,
 };
 use crate::{log, sys};
+use mod_wsgi_core::interpreter_options::{Resolved, resolve};
 use mod_wsgi_core::launch::Launch;
 use mod_wsgi_core::wire::LogLevel;
 use std::ffi::CStr;
@@ -37,11 +38,43 @@ impl Reporter {
     }
 }
 
-/// Sets up the interpreter that this thread is attached to.
+/// The switch interval to set in microseconds, `None` to leave what there is.
+fn switch_interval(
+    py: Python<'_>,
+    launch: &Launch,
+    options: &Resolved<'_>,
+    is_main: bool,
+    own_lock: bool,
+) -> Option<u64> {
+    let is_daemon = !launch.process_group.is_empty();
+    let refused = match options.switch_interval {
+        None if launch.switch_interval.is_none() => return None,
+        None if !py.is_free_threaded() => return launch.switch_interval,
+        // Said once for the process.
+        None if !is_main => return None,
+        None if is_daemon => "WSGI0204: the switch-interval of the process group",
+        None => "WSGI0203: WSGISwitchInterval",
+        Some(_) if py.is_free_threaded() => "WSGI0205: the WSGISwitchInterval of an interpreter",
+        Some((_, true)) if !is_main && !own_lock => {
+            "WSGI0199: the WSGISwitchInterval of an application group that shares its lock with others"
+        }
+        Some((interval, _)) => return Some(interval),
+    };
+    py.detach(|| log::write(LogLevel::Warning, &format!("{refused} is not applied")));
+    None
+}
+
+/// Sets up the interpreter that this thread is attached to; `own_lock` is whether it has a global lock of its own.
 ///
 /// # Errors
 /// What any step raises.
-pub fn set_up<'py>(py: Python<'py>, launch: &Launch, application_group: &[u8]) -> PyResult<'py, &'static State> {
+pub fn set_up<'py>(
+    py: Python<'py>,
+    launch: &Launch,
+    application_group: &[u8],
+    own_lock: bool,
+) -> PyResult<'py, &'static State> {
+    let options = resolve(&launch.interpreter_options, application_group);
     let module = create_module(py, |module| State::new(module, launch, application_group))?;
     let Some(state) = state_of::<State>(&module) else {
         return py.raise(Exception::Runtime, "the module mod_wsgi has no state");
@@ -64,16 +97,16 @@ pub fn set_up<'py>(py: Python<'py>, launch: &Launch, application_group: &[u8]) -
     put("is_daemon", &py.bool(!launch.process_group.is_empty()))?;
     put("stderr", &output::thread_stream(py, state, "<stderr>")?)?;
     put("stdout", &output::thread_stream(py, state, "<stdout>")?)?;
-    put("restrict_stdin", &py.bool(launch.restrict_stdin))?;
-    put("restrict_stdout", &py.bool(launch.restrict_stdout))?;
-    put("restrict_signal", &py.bool(launch.restrict_signal))?;
-    put(
-        "python_path",
-        &py.list(launch.python_path.iter().map(|path| py.file_name(path)).collect::<PyResult<'_, _>>()?)?,
-    )?;
+    put("restrict_stdin", &py.bool(options.restrict_stdin.unwrap_or(launch.restrict_stdin)))?;
+    put("restrict_stdout", &py.bool(options.restrict_stdout.unwrap_or(launch.restrict_stdout)))?;
+    put("restrict_signal", &py.bool(options.restrict_signal.unwrap_or(launch.restrict_signal)))?;
+    let paths = |paths: &[Vec<u8>]| py.list(paths.iter().map(|path| py.file_name(path)).collect::<PyResult<'_, _>>()?);
+    let layers = [&launch.python_path[..]].into_iter().chain(options.python_paths.iter().copied());
+    put("python_paths", &py.list(layers.map(paths).collect::<PyResult<'_, _>>()?)?)?;
     put("python_eggs", &file_name(&launch.python_eggs)?)?;
     put("home", &file_name(&launch.home)?)?;
-    let interval = launch.switch_interval.map_or(Ok(py.none()), |interval| py.float(interval as f64 / 1e6))?;
+    let interval = switch_interval(py, launch, &options, application_group.is_empty(), own_lock);
+    let interval = interval.map_or(Ok(py.none()), |interval| py.float(interval as f64 / 1e6))?;
     put("host_directory", &file_name(&sys::library::directory())?)?;
     put("switch_interval", &interval)?;
     let reporter = new_instance(&Definition::<Reporter>::make(&module)?, Reporter)?;

@@ -76,6 +76,10 @@ pub fn initialize<R>(launch: &Launch, adopt: impl for<'py> FnOnce(super::Python<
     if launch.dont_write_bytecode {
         config.0.write_bytecode = 0;
     }
+    #[cfg(Py_GIL_DISABLED)]
+    {
+        config.0.enable_gil = i32::from(!launch.free_threading);
+    }
     if let Some(seed) = launch.hash_seed {
         config.0.use_hash_seed = 1;
         config.0.hash_seed = seed.into();

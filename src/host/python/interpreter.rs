@@ -90,12 +90,14 @@ impl Interpreter {
         work(py)
     }
 
-    /// Makes a sub-interpreter with the legacy configuration and runs `set_up` attached to it. Called detached.
+    /// Makes a sub-interpreter and runs `set_up` attached to it: with the legacy configuration, or isolated with a global
+    /// lock of its own where CPython has that ([`OWN_LOCK`]). Called detached.
     ///
     /// # Errors
     /// What CPython answers; an error of `set_up` is the caller's.
     pub fn new_sub<R>(
         &'static self,
+        own_lock: bool,
         set_up: impl for<'py> FnOnce(Python<'py>) -> R,
     ) -> Result<(&'static Self, R), String> {
         self.attach(|_py| {
@@ -103,7 +105,7 @@ impl Interpreter {
             // swapping back leaves this thread as it was. The token of `set_up` is for the new interpreter only.
             unsafe {
                 let before = ffi::PyThreadState_Get();
-                let state = new_interpreter().inspect_err(|_| {
+                let state = new_interpreter(own_lock).inspect_err(|_| {
                     ffi::PyThreadState_Swap(before);
                 })?;
                 let interpreter = Self::leak(ffi::PyInterpreterState_Get(), Some(self));
@@ -189,9 +191,12 @@ pub fn run_exit_functions(py: Python<'_>, join: bool) {
     ignore(py.import("atexit").and_then(|atexit| atexit.call_method("_run_exitfuncs", [])));
 }
 
+/// Whether sub-interpreters can have a global lock of their own.
+pub const OWN_LOCK: bool = cfg!(Py_3_12);
+
 #[cfg(Py_3_12)]
-unsafe fn new_interpreter() -> Result<*mut ffi::PyThreadState, String> {
-    let config = ffi::_PyInterpreterConfig_LEGACY_INIT;
+unsafe fn new_interpreter(own_lock: bool) -> Result<*mut ffi::PyThreadState, String> {
+    let config = if own_lock { ffi::_PyInterpreterConfig_INIT } else { ffi::_PyInterpreterConfig_LEGACY_INIT };
     let mut state = null_mut();
     // SAFETY: attached to the main interpreter, as the caller promises.
     let status = unsafe { ffi::Py_NewInterpreterFromConfig(&mut state, &config) };
@@ -203,7 +208,7 @@ unsafe fn new_interpreter() -> Result<*mut ffi::PyThreadState, String> {
 }
 
 #[cfg(not(Py_3_12))]
-unsafe fn new_interpreter() -> Result<*mut ffi::PyThreadState, String> {
+unsafe fn new_interpreter(_own_lock: bool) -> Result<*mut ffi::PyThreadState, String> {
     // SAFETY: attached to the main interpreter, as the caller promises.
     let state = unsafe { ffi::Py_NewInterpreter() };
     if state.is_null() { Err("CPython gives no reason".to_owned()) } else { Ok(state) }
