@@ -2,8 +2,6 @@
 
 import pytest
 
-from harness import under_test
-
 INTERVAL = """
     import sys
 
@@ -13,7 +11,10 @@ INTERVAL = """
 """
 
 
-class Common:
+@pytest.mark.since((6, 1, 1), "older versions do not have it")
+class TestSwitchInterval:
+    """Documented for embedded mode, and effective in daemon processes as well."""
+
     mpms = ("event",)
 
     @staticmethod
@@ -26,15 +27,3 @@ class Common:
 
     def test_it_is_pythons_switch_interval(self, server):
         assert [server.get(path).text for path in ("/main", "/named")] == ["0.25", "0.25"]
-
-
-@pytest.mark.since((6, 1, 1), "older versions do not have it")
-class TestEmbedded(Common):
-    modes = ("embedded",)
-
-
-@pytest.mark.since((6, 1, 1), "older versions do not have it")
-@pytest.mark.xfail(under_test.OURS, reason="documented for embedded mode only, but the C module applies it to every "
-                   "interpreter of daemon processes too; to be decided")
-class TestDaemon(Common):
-    modes = ("daemon",)

@@ -1,0 +1,60 @@
+"""WSGIAuthGroupScript: groups_for_user() for Require wsgi-group."""
+
+import base64
+
+import pytest
+
+from harness import httpd_program
+
+GROUPS = """
+    def check_password(environ, user, password):
+        return True
+
+    def groups_for_user(environ, user):
+        if user == "fails":
+            raise RuntimeError("the group script failed")
+        return {"ann": ["staff", "writers"], "bob": (b"readers",), "one": 5, "none": None}.get(user, [])
+"""
+HELLO = """
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return [b"hello"]
+"""
+
+
+class TestAuthGroupScript:
+    @staticmethod
+    def configure(site):
+        groups = site.write("groups.py", GROUPS)
+        site.write("hello.wsgi", HELLO)
+        site.serve("hello.wsgi")
+        site.add(httpd_program.load_modules("authn_core", "auth_basic", "authz_user"))
+        for place, needed in {"/staff": "staff", "/either": "nobody readers", "/case": "STAFF"}.items():
+            site.add(f"""
+                <Location {place}>
+                    AuthType Basic
+                    AuthName "a realm"
+                    AuthBasicProvider wsgi
+                    WSGIAuthUserScript {groups}
+                    WSGIAuthGroupScript {groups}
+                    Require wsgi-group {needed}
+                </Location>
+            """)
+        site.log.allow("authz_core:error", "wsgi:error")
+
+    def status(self, server, place, user):
+        return server.get(place, {"Authorization": "Basic " + base64.b64encode(f"{user}:x".encode()).decode()}).status
+
+    def test_a_member_gets_in_and_another_user_does_not(self, server):
+        assert (self.status(server, "/staff", "ann"), self.status(server, "/staff", "bob")) == (200, 401)
+        assert (self.status(server, "/either", "ann"), self.status(server, "/either", "bob")) == (401, 200)
+
+    def test_case_does_not_matter(self, server):
+        assert self.status(server, "/case", "ann") == 200
+
+    @pytest.mark.parametrize("user", ["fails", "one", "none", "nobody"])
+    def test_without_a_list_of_groups_nobody_gets_in(self, server, user):
+        assert self.status(server, "/staff", user) in (401, 403, 500)
+
+    def test_without_a_user_there_is_a_question(self, server):
+        assert server.get("/staff").status == 401

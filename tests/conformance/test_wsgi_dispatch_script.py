@@ -1,0 +1,89 @@
+"""WSGIDispatchScript: a script in the Apache child chooses process group, application group and callable."""
+
+import json
+
+import pytest
+
+DISPATCH = """
+    def asked(environ, name):
+        return environ.get("HTTP_X_" + name)
+
+    def process_group(environ):
+        value = asked(environ, "PROCESS")
+        if value == "raise":
+            raise RuntimeError("the dispatch script failed")
+        if value == "number":
+            return 5
+        return value
+
+    def application_group(environ):
+        return asked(environ, "APPLICATION")
+
+    def callable_object(environ):
+        value = asked(environ, "CALLABLE")
+        return value.encode() if value else None
+"""
+SHOW = """
+    import json
+
+    def application(environ, start_response, called="application"):
+        start_response("200 OK", [("Content-Type", "application/json")])
+        names = "process_group", "application_group", "callable_object"
+        return [json.dumps([environ["mod_wsgi." + name] for name in names] + [called]).encode()]
+
+    def other(environ, start_response):
+        return application(environ, start_response, "other")
+"""
+
+
+class TestDispatch:
+    @staticmethod
+    def configure(site):
+        dispatch, script = site.write("dispatch.py", DISPATCH), site.write("show.wsgi", SHOW)
+        group = "%{GLOBAL}" if site.embedded else "one"
+        site.add("" if site.embedded else "WSGIDaemonProcess one\nWSGIDaemonProcess two", f"""
+            WSGIScriptAlias /plain {script}
+            WSGIScriptAlias /dispatched {script}
+            WSGIScriptAlias /option {script} application-group=fixed
+            WSGIProcessGroup {group}
+            WSGIApplicationGroup %{{GLOBAL}}
+            <LocationMatch ^/(dispatched|option)>
+                WSGIDispatchScript {dispatch}
+            </LocationMatch>
+        """)
+
+    def seen(self, server, path, **asked):
+        answer = server.get(path, {f"X-{name}": value for name, value in asked.items()})
+        assert answer.status == 200, answer
+        return json.loads(answer.body)
+
+    def test_without_an_answer_nothing_changes(self, server, site):
+        group = "" if site.embedded else "one"
+        assert self.seen(server, "/dispatched") == self.seen(server, "/plain") == [group, "", "application", "application"]
+
+    def test_the_functions_choose(self, server, site):
+        chosen = self.seen(server, "/dispatched", Application="named", Callable="other")
+        assert chosen[1:] == ["named", "other", "other"]
+        if not site.embedded:
+            assert self.seen(server, "/dispatched", Process="two")[0] == "two"
+            assert self.seen(server, "/dispatched", Process="%{GLOBAL}")[0] == ""
+
+    def test_their_choice_wins_over_the_option_of_an_alias(self, server):
+        assert self.seen(server, "/option")[1] == "fixed"
+        assert self.seen(server, "/option", Application="chosen")[1] == "chosen"
+
+    def test_a_choice_is_expanded(self, server, site):
+        assert self.seen(server, "/dispatched", Application="%{SERVER}")[1] == f"localhost:{site.port}"
+
+    def test_elsewhere_it_is_not_asked(self, server):
+        assert self.seen(server, "/plain", Application="named")[1] == ""
+
+    @pytest.mark.parametrize("value, error", [("raise", "RuntimeError: the dispatch script failed"), ("number", "TypeError")])
+    def test_a_function_that_fails_is_a_500_with_its_traceback(self, server, value, error):
+        assert server.get("/dispatched", {"X-Process": value}).status == 500
+        server.log.expect(error)
+        server.log.declare("wsgi:error")
+
+    def test_a_group_that_does_not_exist_is_a_500(self, server):
+        assert server.get("/dispatched", {"X-Process": "nowhere"}).status == 500
+        server.log.expect("wsgi:error.*nowhere")

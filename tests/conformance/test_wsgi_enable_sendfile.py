@@ -1,0 +1,141 @@
+"""WSGIEnableSendfile, and wsgi.file_wrapper, whose files it is for. Source: PEP 3333, "Optional Platform-Specific File Handling"."""
+
+import hashlib
+
+import pytest
+
+APPLICATION = """
+    import io
+    import os
+    import tempfile
+    import urllib.parse
+
+    FOLDER = os.path.dirname(__file__)
+
+    class Noted:
+        def __init__(self, file, name):
+            self.file, self.name = file, name
+
+        def __getattr__(self, attribute):
+            return getattr(self.file, attribute)
+
+        def close(self):
+            with open(FOLDER + "/closed", "a") as log:
+                log.write(self.name + "\\n")
+            self.file.close()
+
+    class OnlyRead:
+        def __init__(self, data):
+            self.data = io.BytesIO(data)
+
+        def read(self, size):
+            return self.data.read(size)
+
+    def application(environ, start_response):
+        what = environ["PATH_INFO"].strip("/")
+        asked = dict(urllib.parse.parse_qsl(environ["QUERY_STRING"]))
+        if what == "only-read":
+            file = OnlyRead(b"only read")
+        elif what == "bytes":
+            file = io.BytesIO(b"bytes in memory")
+        elif what == "pipe":
+            reading, writing = os.pipe()
+            os.write(writing, b"from a pipe")
+            os.close(writing)
+            file = open(reading, "rb")
+        else:
+            file = Noted(open(FOLDER + "/data.bin", "rb"), what)
+            file.seek(int(asked.get("offset", 0)))
+        headers = [("Content-Type", "application/octet-stream")]
+        if "length" in asked:
+            headers.append(("Content-Length", asked["length"]))
+        start_response("200 OK", headers)
+        return environ["wsgi.file_wrapper"](file, int(asked.get("block", 8192)))
+"""
+DATA = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(65536))
+
+
+class Files:
+    """The same answers whatever WSGIEnableSendfile says."""
+
+    @staticmethod
+    def configured(site, line):
+        site.write("file.wsgi", APPLICATION)
+        site.path("data.bin").write_bytes(DATA)
+        site.write("closed", "", mode=0o666)
+        site.add(line)
+        site.serve("file.wsgi")
+
+    def test_a_file_arrives_whole_and_with_its_length(self, server):
+        answer = server.get("/whole")
+        assert (answer.status, answer.complete, answer.headers["Content-Length"]) == (200, True, str(len(DATA)))
+        assert answer.body == DATA
+
+    def test_a_file_is_sent_from_its_position(self, server):
+        for offset in (1, 4096, len(DATA) - 1, len(DATA)):
+            answer = server.get(f"/offset?offset={offset}")
+            assert answer.body == DATA[offset:]
+            assert answer.headers["Content-Length"] == (str(len(DATA) - offset))
+
+    def test_a_shorter_content_length_is_kept_to(self, server):
+        with server.keep_alive() as connection:
+            for offset, length in ((0, 10), (100, 65536), (7, 0)):
+                answer = connection.get(f"/length?offset={offset}&length={length}")
+                assert answer.body == DATA[offset:offset + length]
+
+    def test_files_in_turn_on_one_connection_stay_apart(self, server):
+        with server.keep_alive() as connection:
+            for offset in (0, 1000, 2_000_000, 5):
+                assert connection.get(f"/turn?offset={offset}&length=50000").body == DATA[offset:offset + 50000]
+            assert connection.request("HEAD", "/turn").body == b""
+            assert connection.get("/turn").body == DATA
+
+    @pytest.mark.parametrize("what, body", [
+        pytest.param("only-read", b"only read", marks=pytest.mark.since((6, 1, 1), "older versions want a close() of the file")),
+        ("bytes", b"bytes in memory"), ("pipe", b"from a pipe")])
+    def test_what_is_no_file_is_read_piece_by_piece(self, server, what, body):
+        for block in (1, 3, 8192):
+            answer = server.get(f"/{what}?block={block}")
+            assert (answer.status, answer.body) == (200, body)
+
+    def test_the_file_is_closed_once(self, server, site):
+        before = site.path("closed").read_text().split().count("once")
+        server.get("/once?length=10")
+        server.get("/other?length=10")
+        assert site.path("closed").read_text().split().count("once") == before + 1
+
+    def test_a_range_is_answered_by_httpds_filter(self, server):
+        answer = server.get("/range", {"Range": "bytes=100-199"})
+        assert (answer.status, answer.body) == (200, DATA) or (answer.status, answer.body) == (206, DATA[100:200])
+
+    @pytest.mark.ours_only("the C module sends NUL bytes or breaks off")
+    def test_a_content_length_beyond_the_end_is_visible_to_the_client(self, server):
+        for left in (10, 1_000_000):
+            answer = server.get(f"/beyond?offset={len(DATA) - left}&length={left + 90}")
+            assert not (answer.status == 200 and answer.complete)
+            assert b"\0" * 20 not in answer.body
+        server.log.expect("wsgi:error.*Content-Length")
+        server.log.declare("wsgi:error")
+        assert server.get("/whole").body == DATA
+
+
+class TestUnset(Files):
+    @staticmethod
+    def configure(site):
+        Files.configured(site, "")
+
+
+class TestOn(Files):
+    mpms = ("event", "prefork")
+
+    @staticmethod
+    def configure(site):
+        Files.configured(site, "WSGIEnableSendfile On\nEnableSendfile On")
+
+
+class TestOff(Files):
+    mpms = ("event",)
+
+    @staticmethod
+    def configure(site):
+        Files.configured(site, "WSGIEnableSendfile Off\nEnableMMAP Off")
