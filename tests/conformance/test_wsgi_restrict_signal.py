@@ -48,6 +48,10 @@ class TestUnset:
             assert server.get(path).text == "intercepted intercepted True"
         server.log.expect(r"[Ss]ignal.*12")
 
+    def test_a_process_that_is_forked_from_it_may_install_handlers(self, server):
+        server.log.declare("wsgi:warn")
+        assert server.get("/main/fork").text == "7"
+
     def test_the_application_still_answers_afterwards(self, server):
         server.log.declare("wsgi:warn")
         for _ in range(3):
