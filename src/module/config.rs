@@ -6,6 +6,7 @@ pub mod directives;
 use std::sync::Arc;
 
 use mod_wsgi_core::daemon_options::DaemonOptions;
+use mod_wsgi_core::interpreter_options::InterpreterOptions;
 use mod_wsgi_core::launch::Preload;
 use mod_wsgi_core::trusted_proxy::{Header, Network};
 
@@ -283,6 +284,17 @@ pub struct GroupDefinition {
     pub socket_user: Option<u32>,
 }
 
+/// A `<WSGIInterpreterOptions>` section, or what stands outside of all of them.
+#[derive(Debug, Clone, Default)]
+pub struct InterpreterSection {
+    /// The process group it is for, empty for embedded mode; `None` is for all.
+    pub process_group: Option<Vec<u8>>,
+    /// What it says, for the interpreters it is for.
+    pub options: InterpreterOptions,
+    /// `WSGIFreeThreading`.
+    pub free_threading: Option<bool>,
+}
+
 /// All `WSGIDaemonProcess` and all scripts to load early, of the whole of httpd; lives in the configuration's pool.
 #[derive(Debug, Default)]
 pub struct Definitions {
@@ -290,4 +302,39 @@ pub struct Definitions {
     pub groups: Vec<GroupDefinition>,
     /// Scripts to load when a process starts: the process group (empty is embedded mode) and what to load.
     pub preload: Vec<(Vec<u8>, Preload)>,
+    /// What is said of interpreters outside of sections.
+    pub all_interpreters: InterpreterSection,
+    /// `<WSGIInterpreterOptions>`, in order.
+    pub sections: Vec<InterpreterSection>,
+    /// Whether the last of them is being read.
+    pub in_section: bool,
+}
+
+impl Definitions {
+    /// The section that directives are for now, if one is being read.
+    pub fn open_section(&mut self) -> Option<&mut InterpreterSection> {
+        self.sections.last_mut().filter(|_| self.in_section)
+    }
+
+    /// What is said of the interpreters of a process group, empty for embedded mode; the least specific first in case of
+    /// a tie, as it stands in the configuration.
+    #[must_use]
+    pub fn interpreters_of(&self, process_group: &[u8]) -> Vec<InterpreterOptions> {
+        self.sections_of(process_group).map(|section| section.options.clone()).collect()
+    }
+
+    /// Whether a free-threaded Python may do without its lock in a process group: the most specific word counts.
+    #[must_use]
+    pub fn free_threading_of(&self, process_group: &[u8]) -> bool {
+        let said = self.sections_of(process_group).filter(|section| section.options.application_group.is_none());
+        let said = said.filter_map(|section| Some((section.process_group.is_some(), section.free_threading?)));
+        said.max_by_key(|(is_specific, _)| *is_specific).is_some_and(|(_, on)| on)
+    }
+
+    fn sections_of<'d>(&'d self, process_group: &'d [u8]) -> impl Iterator<Item = &'d InterpreterSection> {
+        let is_for = move |section: &&InterpreterSection| {
+            section.process_group.as_deref().is_none_or(|group| group == process_group)
+        };
+        std::iter::once(&self.all_interpreters).chain(&self.sections).filter(is_for)
+    }
 }

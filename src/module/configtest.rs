@@ -17,6 +17,7 @@ use crate::supervisor::Plan;
 /// Looks over a configuration that has been read and will not be run.
 pub fn hook_test_config(pconf: Pool<'_>, main: Server<'_>) {
     let definitions = definitions(pconf);
+    startup::warn_of_sections(main, definitions);
     let plans = startup::plans(main, definitions);
     for plan in &plans {
         check_group(main, plan);

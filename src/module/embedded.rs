@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use mod_wsgi_core::embedded::outcome;
+use mod_wsgi_core::interpreter_options::InterpreterOptions;
 use mod_wsgi_core::launch::{Launch, Preload};
 use mod_wsgi_core::script_call::{Answer, Call, Function};
 use mod_wsgi_core::wire::{FRAME_HEADER, PairWriter, RELOADING, RequestHeadWriter};
@@ -15,7 +16,7 @@ use mod_wsgi_core::wire::{FRAME_HEADER, PairWriter, RELOADING, RequestHeadWriter
 use crate::apache::log;
 use crate::apache::request::Request;
 use crate::apache::server::{self, MpmQuery, Server};
-use crate::config::{PlaceScript, PythonConfig};
+use crate::config::{Definitions, PlaceScript, PythonConfig};
 use crate::handler::{INTERNAL_ERROR, Resolved, Status, refuse};
 use crate::supervisor::{shared, split_path};
 use crate::{environ, python};
@@ -29,6 +30,8 @@ use mod_wsgi_core::wire::LogLevel;
 pub struct Settings {
     python: PythonConfig,
     preload: Vec<Preload>,
+    interpreter_options: Vec<InterpreterOptions>,
+    free_threading: bool,
     hosts: Option<PathBuf>,
 }
 
@@ -38,9 +41,16 @@ static HOST: OnceLock<Result<Library, String>> = OnceLock::new();
 impl Settings {
     /// Takes what is for embedded mode.
     #[must_use]
-    pub fn new(python: &PythonConfig, preload: &[(Vec<u8>, Preload)], hosts: Option<PathBuf>) -> Self {
-        let preload = preload.iter().filter(|(group, _)| group.is_empty()).map(|(_, script)| script.clone()).collect();
-        Self { python: python.clone(), preload, hosts }
+    pub fn new(python: &PythonConfig, definitions: &Definitions, hosts: Option<PathBuf>) -> Self {
+        let preload = definitions
+            .preload
+            .iter()
+            .filter(|(group, _)| group.is_empty())
+            .map(|(_, script)| script.clone())
+            .collect();
+        let interpreter_options = definitions.interpreters_of(b"");
+        let free_threading = definitions.free_threading_of(b"");
+        Self { python: python.clone(), preload, interpreter_options, free_threading, hosts }
     }
 
     /// In a new child: loads Python at once where a script is to be there before the first request.
@@ -93,6 +103,8 @@ impl Settings {
             dont_write_bytecode: self.python.dont_write_bytecode.unwrap_or(false),
             hash_seed: self.python.hash_seed.flatten(),
             preload: self.preload.clone(),
+            interpreter_options: self.interpreter_options.clone(),
+            free_threading: self.free_threading,
             log_level: 7,
             ..shared(&self.python)
         }

@@ -135,6 +135,13 @@ fn version_of_name(program: &Path) -> Option<String> {
     Some(if name.ends_with('t') { format!("{version}t") } else { version })
 }
 
+/// Whether a program is a free-threaded Python, as its file's own name says (`python3.14t`).
+#[must_use]
+pub fn is_free_threaded(program: &Path) -> bool {
+    let real = std::fs::canonicalize(program).unwrap_or_else(|_| program.to_path_buf());
+    version_of_name(&real).is_some_and(|version| version.ends_with('t'))
+}
+
 /// The one `lib/python3.X` below a prefix.
 fn version_of_prefix(prefix: &Path) -> Option<String> {
     let entries = std::fs::read_dir(prefix.join("lib")).ok()?;

@@ -10,7 +10,7 @@ use crate::apache::command::definitions;
 use crate::apache::pool::Pool;
 use crate::apache::server::{self, Server};
 use crate::apache::{self, log};
-use crate::config::{Definitions, GroupDefinition, PythonConfig};
+use crate::config::{Definitions, GroupDefinition, InterpreterSection, PythonConfig};
 use crate::daemon::Pooled;
 use crate::supervisor::{self, Plan, START_SCRIPT, SocketPlan};
 
@@ -72,6 +72,7 @@ pub fn post_config(pconf: Pool<'_>, main: Server<'_>) -> Result<Option<Arc<Runti
         }
     };
     let hosts = hosts_folder();
+    warn_of_sections(main, definitions);
     definitions.groups.iter().for_each(|definition| warn_of_options_without_effect(main, definition));
     let plans: Vec<_> = plans(main, definitions)
         .into_iter()
@@ -88,8 +89,17 @@ pub fn post_config(pconf: Pool<'_>, main: Server<'_>) -> Result<Option<Arc<Runti
         pooled: Pooled::default(),
         user,
     });
-    let embedded = crate::embedded::Settings::new(&config.python, &definitions.preload, hosts);
+    let embedded = crate::embedded::Settings::new(&config.python, definitions, hosts);
     Ok(Some(Arc::new(Runtime { groups: groups.collect(), embedded })))
+}
+
+/// Free threading is of a whole process, so a section for some of its interpreters cannot set it.
+pub fn warn_of_sections(main: Server<'_>, definitions: &Definitions) {
+    let is_for_some = |section: &&InterpreterSection| section.options.application_group.is_some();
+    if definitions.sections.iter().filter(is_for_some).any(|section| section.free_threading.is_some()) {
+        let text = "WSGI0201: WSGIFreeThreading in a section with application-group= is without effect: it is for whole processes";
+        log::server(main, LogLevel::Warning, text);
+    }
 }
 
 /// How each group of a configuration is started.
@@ -97,7 +107,15 @@ pub fn plans(main: Server<'_>, definitions: &Definitions) -> Vec<Plan> {
     let hosts = hosts_folder();
     let python = &main.config().python;
     let groups = definitions.groups.iter();
-    groups.map(|group| plan(main, group.clone(), python, &definitions.preload, hosts.as_deref())).collect()
+    let plan = |group: &GroupDefinition| {
+        let name = group.options.name.as_bytes();
+        let free = definitions.free_threading_of(name);
+        let mut plan = plan(main, group.clone(), python, &definitions.preload, hosts.as_deref());
+        plan.launch.interpreter_options = definitions.interpreters_of(name);
+        plan.set_free_threading(free);
+        plan
+    };
+    groups.map(plan).collect()
 }
 
 fn plan(

@@ -58,6 +58,24 @@ impl<'c> Command<'c> {
         super::server::server_root_path(self.pool(), path.as_bytes())
     }
 
+    /// Reads the directives inside of this one.
+    ///
+    /// # Errors
+    /// The sentence of the first directive that was refused; httpd names its file and line by itself.
+    pub fn read_inner(self) -> Result<(), String> {
+        // SAFETY: the directive is live; httpd walks its children with the context it gave to this one.
+        let refused = unsafe {
+            let raw = self.raw.as_ptr();
+            let outer = (*raw).directive;
+            let refused = bytes(ffi::ap_walk_config((*outer).first_child, raw, (*raw).context));
+            if refused.is_none() {
+                (*raw).directive = outer;
+            }
+            refused
+        };
+        refused.map_or(Ok(()), |text| Err(String::from_utf8_lossy(text).into_owned()))
+    }
+
     /// What has been defined for the whole of httpd so far.
     pub fn definitions<T>(self, body: impl FnOnce(&mut Definitions) -> T) -> T {
         body(definitions(self.pool()))
@@ -194,7 +212,7 @@ impl<const N: usize> Commands<N> {
 }
 
 /// Every directive: name, setter, where it may stand, and what `apachectl -L` says of it.
-pub(super) static COMMANDS: Commands<42> = Commands([
+pub(super) static COMMANDS: Commands<45> = Commands([
     raw(c"WSGIScriptAlias", server_setter!(set::script_alias), SERVER, c"URL path and the script or folder of scripts it stands for, then process-group=, application-group=, callable-object=, pass-authorization="),
     raw(c"WSGIScriptAliasMatch", server_setter!(set::script_alias_match), SERVER, c"Regular expression for URL paths and the script it stands for, then the options of WSGIScriptAlias"),
     raw(c"WSGIDaemonProcess", server_setter!(set::daemon_process), SERVER, c"Name of a group of daemon processes, then options name=value"),
@@ -235,6 +253,9 @@ pub(super) static COMMANDS: Commands<42> = Commands([
     raw(c"WSGIAuthUserScript", place_setter!(set::auth_user_script), AUTH_PLACE, c"Script whose check_password() or get_realm_hash() knows users, and application-group="),
     raw(c"WSGIAuthGroupScript", place_setter!(set::auth_group_script), AUTH_PLACE, c"Script whose groups_for_user() knows groups, and application-group="),
     raw(c"WSGIDispatchScript", place_setter!(set::dispatch_script), PLACE, c"Script that chooses process group, application group and callable, and application-group="),
+    raw(c"<WSGIInterpreterOptions", server_setter!(set::interpreter_options), SERVER, c"Options for the interpreters of process-group= and application-group="),
+    one(c"WSGIPerInterpreterGIL", server_setter!(set::per_interpreter_gil), SERVER, c"On to give every sub-interpreter a lock of its own, from Python 3.12 on"),
+    one(c"WSGIFreeThreading", server_setter!(set::free_threading), SERVER, c"On to run a free-threaded Python without its lock"),
     one(c"WSGIGroupAuthoritative", place_setter!(set::group_authoritative), AUTH_PLACE, c"On or Off; no meaning since Apache 2.4"),
     END,
 ]);

@@ -7,8 +7,8 @@ use mod_wsgi_core::launch::Preload;
 use mod_wsgi_core::trusted_proxy::{Header, Network};
 
 use super::{
-    Alias, AliasUrl, Definitions, DirConfig, GroupDefinition, HandlerScript, MapHead, PlaceScript, Routing,
-    ServerConfig,
+    Alias, AliasUrl, Definitions, DirConfig, GroupDefinition, HandlerScript, InterpreterSection, MapHead, PlaceScript,
+    Routing, ServerConfig,
 };
 use crate::apache::command::Command;
 use crate::identity;
@@ -273,9 +273,103 @@ pub fn python_hash_seed(command: Command<'_>, config: &mut ServerConfig, text: &
 
 /// `WSGISwitchInterval seconds`
 pub fn switch_interval(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
-    command.must_be_global()?;
     let interval = positive_seconds("WSGISwitchInterval", text)?;
-    config.python.switch_interval = Some(u64::try_from(interval.as_micros()).unwrap_or(u64::MAX));
+    let interval = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX);
+    in_section_or(
+        command,
+        |section| section.options.switch_interval = Some(interval),
+        || {
+            config.python.switch_interval = Some(interval);
+        },
+    )
+}
+
+/// `WSGIPythonPath folder[:folder…]`
+pub fn python_path(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
+    let folders = crate::supervisor::split_path(Some(text));
+    in_section_or(
+        command,
+        |section| section.options.python_path = folders,
+        || {
+            config.python.path = Some(text.to_owned());
+        },
+    )
+}
+
+/// Sets something of the section that is being read, or else of the whole server.
+fn in_section_or(
+    command: Command<'_>,
+    inside: impl FnOnce(&mut InterpreterSection),
+    outside: impl FnOnce(),
+) -> Outcome {
+    let is_inside = command.definitions(|definitions| definitions.open_section().map(inside).is_some());
+    if is_inside {
+        return Ok(());
+    }
+    command.must_be_global()?;
+    outside();
+    Ok(())
+}
+
+/// `<WSGIInterpreterOptions [process-group=G] [application-group=G]>`
+pub fn interpreter_options(command: Command<'_>, _config: &mut ServerConfig, text: &str) -> Outcome {
+    command.must_be_global()?;
+    let arguments = text.trim_end().strip_suffix('>').ok_or("the opening line must end with >")?;
+    let mut section = InterpreterSection::default();
+    let mut words = Words::new(arguments);
+    while let Some(option) = words.option() {
+        let (name, value) = option?;
+        let value = literal(value.as_bytes()).to_vec();
+        let field = match name.to_ascii_lowercase().as_str() {
+            "process-group" => &mut section.process_group,
+            "application-group" => &mut section.options.application_group,
+            _ => return Err(format!("'{name}' selects nothing here: process-group= and application-group= do")),
+        };
+        if field.replace(value).is_some() {
+            return Err(format!("'{name}' stands there twice"));
+        }
+    }
+    section.options.names_process_group = section.process_group.is_some();
+    let is_nested = command.definitions(|definitions| {
+        let is_nested = definitions.in_section;
+        if !is_nested {
+            definitions.sections.push(section);
+            definitions.in_section = true;
+        }
+        is_nested
+    });
+    if is_nested {
+        return Err("sections of interpreter options cannot stand inside of each other".into());
+    }
+    let read = command.read_inner();
+    command.definitions(|definitions| definitions.in_section = false);
+    read
+}
+
+/// `WSGIPerInterpreterGIL On|Off`
+pub fn per_interpreter_gil(command: Command<'_>, _config: &mut ServerConfig, text: &str) -> Outcome {
+    let on = on_off("WSGIPerInterpreterGIL", text)?;
+    of_interpreters(command, |section| section.options.per_interpreter_gil = Some(on))
+}
+
+/// `WSGIFreeThreading On|Off`; in a section only where that is for whole processes.
+pub fn free_threading(command: Command<'_>, _config: &mut ServerConfig, text: &str) -> Outcome {
+    let on = on_off("WSGIFreeThreading", text)?;
+    of_interpreters(command, |section| section.free_threading = Some(on))
+}
+
+/// Sets something of the section that is being read, or else of all interpreters.
+fn of_interpreters(command: Command<'_>, set: impl FnOnce(&mut InterpreterSection)) -> Outcome {
+    if !command.definitions(|definitions| definitions.in_section) {
+        command.must_be_global()?;
+    }
+    command.definitions(|definitions| {
+        if definitions.in_section {
+            definitions.sections.last_mut().map(set);
+        } else {
+            set(&mut definitions.all_interpreters);
+        }
+    });
     Ok(())
 }
 
@@ -293,8 +387,6 @@ macro_rules! texts {
 texts! {
     /// `WSGIPythonHome folder`
     python_home = python.home;
-    /// `WSGIPythonPath folder[:folder…]`
-    python_path = python.path;
     /// `WSGIPythonEggs folder`
     python_eggs = python.eggs;
 }
@@ -317,14 +409,27 @@ server_flags! {
     destroy_interpreter "WSGIDestroyInterpreter" = python.destroy_interpreters;
     /// `WSGIRestrictEmbedded On|Off`
     restrict_embedded "WSGIRestrictEmbedded" = restrict_embedded;
-    /// `WSGIRestrictStdin On|Off`
-    restrict_stdin "WSGIRestrictStdin" = python.restrict_stdin;
-    /// `WSGIRestrictStdout On|Off`
-    restrict_stdout "WSGIRestrictStdout" = python.restrict_stdout;
-    /// `WSGIRestrictSignal On|Off`
-    restrict_signal "WSGIRestrictSignal" = python.restrict_signal;
     /// `WSGICaseSensitivity On|Off`
     case_sensitivity "WSGICaseSensitivity" = python.case_sensitive;
+}
+
+macro_rules! interpreter_flags {
+    ($($(#[$doc:meta])* $name:ident $directive:literal;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
+            let on = on_off($directive, text)?;
+            in_section_or(command, |section| section.options.$name = Some(on), || config.python.$name = Some(on))
+        }
+    )*};
+}
+
+interpreter_flags! {
+    /// `WSGIRestrictStdin On|Off`
+    restrict_stdin "WSGIRestrictStdin";
+    /// `WSGIRestrictStdout On|Off`
+    restrict_stdout "WSGIRestrictStdout";
+    /// `WSGIRestrictSignal On|Off`
+    restrict_signal "WSGIRestrictSignal";
 }
 
 macro_rules! place_flags {

@@ -99,6 +99,18 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Whether a free-threaded Python does without its lock; any other Python knows no such option.
+    pub fn set_free_threading(&mut self, on: bool) {
+        let is_free_threaded = self.program.as_deref().is_some_and(python::is_free_threaded);
+        if let Some(recipe) = self.recipe.as_mut().ok().filter(|_| is_free_threaded) {
+            let option = if on { c"-Xgil=0" } else { c"-Xgil=1" };
+            // Behind the program's own name.
+            recipe.arguments.insert(1, option.to_owned());
+        }
+    }
+}
+
 fn own_identity() -> (u32, u32) {
     (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
 }
