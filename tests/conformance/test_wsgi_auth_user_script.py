@@ -77,6 +77,7 @@ class TestAuthUserScript:
             answer = server.get("/basic", headers)
             assert answer.status == 401 and answer.headers["WWW-Authenticate"] == 'Basic realm="a realm"'
 
+    @pytest.mark.since((6, 1, 1), "older versions crash")
     def test_names_are_latin_1(self, server):
         assert server.get("/basic", basic("änn", "secret")).body.decode() == repr(("änn", "Basic", None))
 

@@ -7,7 +7,6 @@ import pytest
 APPLICATION = """
     import io
     import os
-    import tempfile
     import urllib.parse
 
     FOLDER = os.path.dirname(__file__)
