@@ -1,9 +1,6 @@
 //! Embedded mode: the host for the configured Python runs in this Apache child. It is loaded on first need, after the
 //! fork, so the parent never has a Python.
 
-mod bridge;
-mod library;
-
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -19,10 +16,10 @@ use crate::apache::server::{self, MpmQuery, Server};
 use crate::config::{Definitions, PlaceScript, PythonConfig};
 use crate::handler::{INTERNAL_ERROR, Resolved, Status, refuse};
 use crate::supervisor::{shared, split_path};
+use crate::sys::bridge::Bridge;
+use crate::sys::library::Library;
+pub use crate::sys::library::is_running;
 use crate::{environ, python};
-use bridge::Bridge;
-use library::Library;
-pub use library::is_running;
 use mod_wsgi_core::wire::LogLevel;
 
 /// What embedded mode needs of the configuration.

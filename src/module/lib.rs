@@ -24,4 +24,5 @@ mod python;
 mod response;
 mod startup;
 mod supervisor;
+mod sys;
 mod translate;

@@ -7,10 +7,8 @@
 //! The parent has one thread, and httpd calls from it only: in `post_config`, when a process has ended, about every ten
 //! seconds (`monitor`), and at its end.
 
-mod board;
 mod listener;
 mod plan;
-mod spawn;
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -22,16 +20,16 @@ use mod_wsgi_core::launch::board as state;
 use mod_wsgi_core::launch::{Launch, Message};
 use mod_wsgi_core::wire::LogLevel;
 
-pub use board::Board;
+pub use crate::sys::board::Board;
+pub use crate::sys::spawn::Recipe;
 pub use listener::SocketPlan;
 pub use plan::{Plan, START_SCRIPT, shared, split_path};
-pub use spawn::Recipe;
 
 use crate::apache::child::Watch;
 use crate::apache::log;
 use crate::apache::server::Server;
+use crate::sys::spawn::{self, Descriptors, Step};
 use listener::Listener;
-use spawn::{Descriptors, Step};
 
 /// How long a group that could not start a process waits before it tries again. Apache's parent looks after groups about
 /// every ten seconds, so that is the least.

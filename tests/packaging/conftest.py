@@ -64,8 +64,8 @@ def package(request, debian):
     if not OURS:
         return NAME
     deb: Path = request.getfixturevalue("deb")
-    debian.put_file(deb, f"/root/{deb.name}")
-    return f"/root/{deb.name}"
+    debian.put_file(deb, f"/opt/{deb.name}")
+    return f"/opt/{deb.name}"
 
 
 @pytest.fixture(scope="session")

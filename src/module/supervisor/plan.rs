@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use mod_wsgi_core::launch::{Launch, Preload};
 
-use super::spawn::{Principal, Recipe};
 use crate::apache::server::{self, Server};
 use crate::config::{GroupDefinition, PythonConfig};
 use crate::identity::{self, Identity, User};
 use crate::python;
+use crate::sys::spawn::{Principal, Recipe};
 
 /// The start script beside the hosts.
 pub const START_SCRIPT: &str = "mod_wsgi_daemon.py";

@@ -1,7 +1,5 @@
 //! What a host may ask of httpd during a request in embedded mode, as C functions.
 
-#![allow(unsafe_code)]
-
 use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
 
@@ -113,7 +111,7 @@ impl<'r> Bridge<'r> {
 /// The bridge behind a context.
 ///
 /// # Safety
-/// `context` is what [`Bridge::exchange`] gave, during [`super::Library::handle`], on its thread.
+/// `context` is what [`Bridge::exchange`] gave, during a call into the host, on its thread.
 unsafe fn bridge<'b>(context: *mut c_void) -> &'b mut Bridge<'b> {
     // SAFETY: by the caller's promise; the host makes one call at a time.
     unsafe { &mut *context.cast() }

@@ -1,7 +1,5 @@
 //! The page that a group's processes, httpd's parent and its children share: the state of each process.
 
-#![allow(unsafe_code)]
-
 use std::ffi::c_void;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;

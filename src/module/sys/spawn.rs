@@ -4,8 +4,6 @@
 //! pipe, so that the parent can say it in one line. The order of the steps is the C module's
 //! (`daemon-mode`: title, priority, chroot, groups, user, folder, umask, limits).
 
-#![allow(unsafe_code)]
-
 use std::ffi::{CString, c_char, c_int};
 use std::io::Read;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};

@@ -1,7 +1,5 @@
 //! Loads libpython and a host into this process, and calls the host's functions.
 
-#![allow(unsafe_code)]
-
 use std::ffi::CStr;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
