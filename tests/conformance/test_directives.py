@@ -39,7 +39,7 @@ IDS = [directive["name"] for directive in PLAIN]
 
 def file_of(name: str) -> str:
     """WSGIMapHEADToGET is in test_wsgi_map_head_to_get.py."""
-    words = re.findall(r"HEAD|GET|[A-Z][a-z]+|[A-Z]+(?![a-z])", name.removeprefix("WSGI"))
+    words = re.findall(r"HEAD|GET|[A-Z][a-z]+|[A-Z]+(?![a-z])", name.strip("<>").removeprefix("WSGI"))
     return f"test_wsgi_{'_'.join(words).lower()}.py"
 
 
