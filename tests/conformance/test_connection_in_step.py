@@ -127,7 +127,8 @@ class TestConnection:
     def test_a_status_without_a_reason_is_one(self, server):
         assert [status for status, _, _ in self.in_step(server, "status=200")] == [200, 200]
 
-    @pytest.mark.ours_only("the C module passes on what the application says about the connection, takes 200 Error for a word of its own, and waits after too little")
+    @pytest.mark.ours_only("the C module passes on what the application says about the connection, takes 200 Error for a word "
+                           "of its own, and waits after too little")
     @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
     @pytest.mark.parametrize("what", OURS_ONLY)
     def test_the_second_request_has_the_second_answer_or_the_connection_is_closed(self, server, what, method):

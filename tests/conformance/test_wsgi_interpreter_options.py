@@ -76,7 +76,8 @@ class TestInterpreterOptions:
 
 
 @pytest.mark.since((6, 1, 1), "older versions do not have it")
-@pytest.mark.parametrize("opening", ["word", "unknown=1", "process-group=a process-group=b", "application-group=a application-group=a"])
+@pytest.mark.parametrize("opening", ["word", "unknown=1", "process-group=a process-group=b",
+                                     "application-group=a application-group=a"])
 def test_a_wrong_selector_is_refused(new_server, opening):
     server = new_server("event", "daemon")
     server.site.add(f"<WSGIInterpreterOptions {opening}>\nWSGIRestrictStdin On\n</WSGIInterpreterOptions>")
@@ -98,7 +99,8 @@ def test_a_section_in_the_wrong_place_or_with_wrong_content_is_refused(new_serve
 
 
 @pytest.mark.since((6, 1, 1), "older versions do not have it")
-@pytest.mark.parametrize("selector", ["", "process-group=app", "application-group=named", "Process-Group=%{GLOBAL} APPLICATION-GROUP=%{GLOBAL}"])
+@pytest.mark.parametrize("selector", ["", "process-group=app", "application-group=named",
+                                      "Process-Group=%{GLOBAL} APPLICATION-GROUP=%{GLOBAL}"])
 def test_selectors_in_any_case_are_accepted(new_server, selector):
     server = new_server("event", "daemon")
     server.site.add("WSGIDaemonProcess app",

@@ -29,4 +29,5 @@ class TestWarnings:
         """)
 
     def test_the_filters_are_given_to_python_in_order(self, server):
-        assert [server.get(path).text for path in ("/main", "/named")] == [repr((["error::UserWarning", "ignore::ImportWarning"], "raised"))] * 2
+        expected = repr((["error::UserWarning", "ignore::ImportWarning"], "raised"))
+        assert [server.get(path).text for path in ("/main", "/named")] == [expected, expected]

@@ -1,4 +1,4 @@
-"""WSGIVerboseDebugging: accepted for old configurations; it has no meaning; LogLevel wsgi:debug has."""
+"""WSGIVerboseDebugging: accepted for old configurations, without meaning: LogLevel wsgi:debug does what it did."""
 
 import pytest
 

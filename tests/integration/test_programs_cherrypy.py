@@ -42,7 +42,8 @@ APPLICATION = """
             raise RuntimeError("a handler failed")
 
     cherrypy.config.update({"environment": "embedded", "engine.autoreload.on": False, "log.screen": False})
-    application = cherrypy.Application(Root(), script_name=None, config={"/": {"tools.sessions.on": True, "tools.sessions.locking": "early"}})
+    application = cherrypy.Application(Root(), script_name=None, config={
+        "/": {"tools.sessions.on": True, "tools.sessions.locking": "early"}})
 """
 
 
