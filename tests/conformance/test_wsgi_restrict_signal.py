@@ -24,8 +24,11 @@ SIGNALS = """
         if environ["PATH_INFO"] == "/fork":
             pid = os.fork()
             if pid == 0:
-                signal.signal(signal.SIGUSR2, signal.SIG_DFL)
-                os._exit(7)
+                try:
+                    signal.signal(signal.SIGUSR2, signal.SIG_DFL)
+                    os._exit(7)
+                finally:
+                    os._exit(8)
             return [str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode()]
         return [f"{at_import} {install()} {callable(signal.signal)}".encode()]
 """
