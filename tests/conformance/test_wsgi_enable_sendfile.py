@@ -4,6 +4,8 @@ import hashlib
 
 import pytest
 
+from harness.processes import wait_until
+
 APPLICATION = """
     import io
     import os
@@ -100,6 +102,7 @@ class Files:
     def test_the_file_is_closed_once(self, server, site):
         before = site.path("closed").read_text().split().count("once")
         server.get("/once?length=10")
+        wait_until(lambda: site.path("closed").read_text().split().count("once") > before, "the file is closed")
         server.get("/other?length=10")
         assert site.path("closed").read_text().split().count("once") == before + 1
 

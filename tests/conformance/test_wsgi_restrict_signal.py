@@ -1,9 +1,7 @@
 """WSGIRestrictSignal: applications cannot install signal handlers, which would take httpd's signals away."""
 
 SIGNALS = """
-    import os
     import signal
-    import time
 
     got = []
 
@@ -21,15 +19,6 @@ SIGNALS = """
 
     def application(environ, start_response):
         start_response("200 OK", [])
-        if environ["PATH_INFO"] == "/fork":
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    signal.signal(signal.SIGUSR2, signal.SIG_DFL)
-                    os._exit(7)
-                finally:
-                    os._exit(8)
-            return [str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode()]
         return [f"{at_import} {install()} {callable(signal.signal)}".encode()]
 """
 
@@ -50,10 +39,6 @@ class TestUnset:
             server.log.declare("wsgi:warn")
             assert server.get(path).text == "intercepted intercepted True"
         server.log.expect(r"[Ss]ignal.*12")
-
-    def test_a_process_that_is_forked_from_it_may_install_handlers(self, server):
-        server.log.declare("wsgi:warn")
-        assert server.get("/main/fork").text == "7"
 
     def test_the_application_still_answers_afterwards(self, server):
         server.log.declare("wsgi:warn")
