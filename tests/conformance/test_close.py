@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from harness import under_test
 from harness.processes import wait_until
 
 APPLICATION = """
@@ -108,8 +107,6 @@ class TestClose:
         server.log.expect("wsgi:error")
         server.log.declare("wsgi:error")
 
-    @pytest.mark.xfail(under_test.OURS, reason="start_response refuses such a length at once, the C module only when the response "
-                                               "begins, so that there is something to close; to be decided")
     def test_it_is_called_once_after_a_content_length_that_is_none(self, server):
         server.log.declare("wsgi:error")
         assert self.once(server, "bad-length").status == 500

@@ -132,7 +132,8 @@ def test_a_script_that_fails_is_tried_again(place):
     for _ in range(2):
         answer = child.ask(script)
         assert answer.status == 500 and "WSGI0109: " in answer.log[0] and answer.log[1].startswith("WSGI0174: ")
-        assert answer.log[-1] == "ModuleNotFoundError: No module named 'not_there_at_all'"
+        assert answer.log[-2] == "ModuleNotFoundError: No module named 'not_there_at_all'"
+        assert answer.log[-1].startswith("WSGI7041: Python 3.")
     script.write_text("def application(e, s): s('200 OK', []); return [b'now']")
     assert child.ask(script).body == b"now"
 

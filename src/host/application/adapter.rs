@@ -50,10 +50,11 @@ impl Adapter {
                 None => py.raise(Exception::Runtime, "start_response() called more than once without exc_info"),
             };
         }
-        let (head, content_length) = encode(py, &status, &headers)?;
+        let (head, length) = encode(py, &status, &headers)?;
         request.with(py, |inner: &mut Inner| {
             inner.response.head = head;
-            inner.response.content_length = content_length;
+            inner.response.content_length = length.flatten();
+            inner.response.bad_length = length == Some(None);
         });
         let state = request.interpreter.state();
         let adapter = state.types.adapter_object(py, request)?;
@@ -72,8 +73,13 @@ impl Adapter {
     }
 }
 
-/// Checks status and headers and encodes them as the payload of a head frame; also the `Content-Length`.
-fn encode<'py>(py: Python<'py>, status: &Object<'py>, headers: &Object<'py>) -> PyResult<'py, (Vec<u8>, Option<u64>)> {
+/// Checks status and headers and encodes them as the payload of a head frame; also the `Content-Length`, `Some(None)` where it
+/// is no length.
+fn encode<'py>(
+    py: Python<'py>,
+    status: &Object<'py>,
+    headers: &Object<'py>,
+) -> PyResult<'py, (Vec<u8>, Option<Option<u64>>)> {
     let mut line = Vec::with_capacity(32);
     expect_text(status)?;
     status.put_latin1(&mut line)?;
@@ -109,12 +115,7 @@ fn encode<'py>(py: Python<'py>, status: &Object<'py>, headers: &Object<'py>) -> 
             return refuse(py, error, &value);
         }
         if name.eq_ignore_ascii_case(b"content-length") {
-            // Differs from mod_wsgi: a wrong length is refused here, where the traceback names the place, not at the
-            // first data. Test: a_content_length_that_is_no_number_is_a_500.
-            match response_rules::content_length(&value) {
-                Ok(length) => content_length = Some(length),
-                Err(error) => return refuse(py, error, &value),
-            }
+            content_length = Some(response_rules::content_length(&value).ok());
         }
         writer.header(&name, &value);
     }

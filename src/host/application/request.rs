@@ -209,6 +209,8 @@ pub enum Failure {
     Over,
     /// `start_response` was not called.
     NotStarted,
+    /// `Content-Length` is no length.
+    BadLength,
     /// The client is gone.
     Gone,
 }
@@ -221,6 +223,7 @@ impl Failure {
     pub fn raise<'py, T>(self, py: Python<'py>) -> PyResult<'py, T> {
         match self {
             Self::Over => py.raise(Exception::Runtime, "data sent after request completed"),
+            Self::BadLength => py.raise(Exception::Value, "Content-Length is not a length in bytes"),
             Self::NotStarted => {
                 py.raise(Exception::Runtime, "start_response() must be called before response content is produced")
             }

@@ -13,6 +13,8 @@ pub struct Response {
     pub head: Vec<u8>,
     /// `Content-Length` of the application.
     pub content_length: Option<u64>,
+    /// Whether `Content-Length` is something else than a length; refused when the response begins, as in mod_wsgi 6.1.1.
+    pub bad_length: bool,
     /// Whether the head has been handed on.
     pub committed: bool,
     /// Length of the body so far, in bytes.
@@ -24,6 +26,9 @@ impl Response {
         if !self.committed {
             if self.head.is_empty() {
                 return Err(Failure::NotStarted);
+            }
+            if self.bad_length {
+                return Err(Failure::BadLength);
             }
             exchange.head(&self.head);
             self.committed = true;
@@ -40,9 +45,9 @@ impl Response {
     /// says how long the body is where the application does not.
     ///
     /// # Errors
-    /// [`Failure::NotStarted`].
+    /// [`Failure::NotStarted`], [`Failure::BadLength`].
     pub fn commit_file(&mut self, exchange: &mut dyn Exchange, available: u64) -> Result<u64, Failure> {
-        if self.content_length.is_none() && !self.committed && !self.head.is_empty() {
+        if self.content_length.is_none() && !self.bad_length && !self.committed && !self.head.is_empty() {
             let length = available.to_string();
             ResponseHeadWriter::resume(&mut self.head).header(b"Content-Length", length.as_bytes());
             self.content_length = Some(available);
@@ -56,7 +61,7 @@ impl Response {
     /// Hands the head on if that has not happened, and answers the part of `piece` that `Content-Length` has room for.
     ///
     /// # Errors
-    /// [`Failure::NotStarted`].
+    /// [`Failure::NotStarted`], [`Failure::BadLength`].
     pub fn commit_and_clip<'a>(&mut self, exchange: &mut dyn Exchange, piece: &'a [u8]) -> Result<&'a [u8], Failure> {
         self.commit(exchange)?;
         let room = self.content_length.map_or(u64::MAX, |length| length.saturating_sub(self.sent));

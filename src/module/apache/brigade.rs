@@ -129,6 +129,8 @@ impl<'r> Output<'r> {
 
     /// Ends a response that cannot be completed so that the client sees it: no last chunk, and the connection closed.
     pub fn truncate(&mut self) {
+        // What there is goes out first, with the head: a head that meets the error would become an error page.
+        self.flush().ok();
         self.request.close_connection();
         // SAFETY: allocator, pool and brigade are live; httpd's chunk filter leaves out the last chunk when it meets an
         // error bucket of 502 (mod_proxy ends broken responses the same way).
