@@ -329,3 +329,80 @@ pub fn describe(status: Option<i32>) -> String {
         Some(number) => format!("exit status {number}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    /// Starts `/bin/sh -c` with what `change` makes of a plain recipe; answers what the shell wrote.
+    fn started(script: &str, change: impl FnOnce(&mut Recipe)) -> Result<String, Failure> {
+        let text = |text: &str| CString::new(text).unwrap();
+        let mut recipe = Recipe {
+            program: text("/bin/sh"),
+            arguments: vec![text("sh"), text("-c"), text(script)],
+            environment: vec![text("PATH=/usr/bin:/bin")],
+            become_user: None,
+            chroot: None,
+            folder: None,
+            umask: None,
+            priority: 0,
+            limits: Vec::new(),
+        };
+        change(&mut recipe);
+        let path = std::env::temp_dir().join(format!("mod_wsgi-spawn-{:?}", std::thread::current().id()));
+        let log = std::fs::File::create(&path).unwrap();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let descriptors =
+            Descriptors { log: log.as_raw_fd(), listener: null.as_fd(), board: null.as_fd(), predecessors: Vec::new() };
+        let (pid, _control) = spawn(&recipe, &descriptors)?;
+        while !has_ended(pid) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let written = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        Ok(written)
+    }
+
+    #[test]
+    fn a_process_has_its_own_descriptors_and_environment_only() {
+        let kept = std::fs::File::open("/dev/null").unwrap();
+        // SAFETY: takes the flag off a descriptor of this test, so that only `spawn` closes it.
+        unsafe { libc::fcntl(kept.as_raw_fd(), libc::F_SETFD, 0) };
+        let written = started("ls /proc/$$/fd; env", |_| {}).unwrap();
+        let open: Vec<_> = written.lines().filter(|line| line.parse::<u32>().is_ok()).collect();
+        assert_eq!(open, ["0", "1", "2", "3", "4", "5"]);
+        assert!(!written.contains("CARGO"), "{written}");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_told_to_the_parent() {
+        let failure = started("", |recipe| recipe.program = CString::new("/no/such/python3").unwrap()).unwrap_err();
+        assert_eq!(failure, Failure { step: Step::Exec, errno: libc::ENOENT });
+    }
+
+    /// CVE-2014-8583 and CVE-2014-0240: the C module went on with the rights of root where it could not give them up.
+    #[test]
+    fn a_process_that_cannot_change_its_group_or_user_runs_nothing() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: only root changes its user, run this test as root");
+            return;
+        }
+        let as_nobody = |uid, gid| {
+            move |recipe: &mut Recipe| {
+                recipe.become_user = Some(Principal { uid, gid, groups: vec![65534] });
+            }
+        };
+        assert_eq!(started("id -u; id -g", as_nobody(65534, 65534)).unwrap(), "65534\n65534\n");
+        let failed = |uid, gid| started("id", as_nobody(uid, gid)).unwrap_err().step;
+        // The one number that is no id: the system refuses it.
+        assert_eq!(failed(65534, u32::MAX), Step::Group);
+        assert_eq!(failed(u32::MAX, 65534), Step::User);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_entered_ends_the_process() {
+        let failure = started("", |recipe| recipe.folder = Some(CString::new("/no/such/folder").unwrap())).unwrap_err();
+        assert_eq!(failure.step, Step::Folder);
+    }
+}
