@@ -113,11 +113,8 @@ pub struct DaemonOptions {
 pub const WITHOUT_EFFECT: &[&str] = &[
     "startup-timeout",
     "deadlock-timeout",
-    "inactivity-timeout",
     "request-timeout",
     "interrupt-timeout",
-    "eviction-timeout",
-    "restart-interval",
     "response-socket-timeout",
     "server-metrics",
 ];

@@ -218,8 +218,14 @@ launch! {
     queue_timeout: u64,
     /// Requests after which the process retires; 0 is none.
     maximum_requests: u64,
+    /// Uptime after which the process retires, in milliseconds; 0 is none.
+    restart_interval: u64,
+    /// Time without a request after which the process retires, in milliseconds, once it has had one; 0 is none.
+    inactivity_timeout: u64,
     /// Time for the running requests to end once the process retires, in milliseconds.
     graceful_timeout: u64,
+    /// The same after SIGUSR1, in milliseconds; 0 takes `graceful_timeout`.
+    eviction_timeout: u64,
     /// Time from the decision to end until the process is gone, in milliseconds; 0 is no limit.
     shutdown_timeout: u64,
     /// The least important level that is logged outside of a request, a syslog number.

@@ -26,7 +26,7 @@ pub use frame::{
 };
 pub use keys::{KEYS, Key, key_for, key_for_header, key_name};
 pub use pairs::{Name, PairWriter, Pairs};
-pub use request::{RELOADING, RequestHead, RequestHeadWriter};
+pub use request::{IGNORE_ACTIVITY, RELOADING, RequestHead, RequestHeadWriter};
 pub use response::{FilePart, Headers, Hello, LogLevel, LogRecord, Refusal, ResponseHead, ResponseHeadWriter, Welcome};
 
 /// The number of this protocol. It changes with every change of a frame, so that two releases never misread each other.

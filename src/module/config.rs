@@ -208,6 +208,8 @@ pub struct DirConfig {
     pub enable_sendfile: Option<bool>,
     /// `WSGIPassApacheRequest`.
     pub pass_apache_request: Option<bool>,
+    /// `WSGIIgnoreActivity`.
+    pub ignore_activity: Option<bool>,
     /// `WSGIAccessScript`.
     pub access_script: Option<PlaceScript>,
     /// `WSGIAuthUserScript`.
@@ -233,6 +235,7 @@ impl DirConfig {
         trusted_proxies: None,
         enable_sendfile: None,
         pass_apache_request: None,
+        ignore_activity: None,
         access_script: None,
         auth_user_script: None,
         auth_group_script: None,
@@ -254,6 +257,7 @@ impl DirConfig {
             trusted_proxies: child.trusted_proxies.clone().or_else(|| base.trusted_proxies.clone()),
             enable_sendfile: child.enable_sendfile.or(base.enable_sendfile),
             pass_apache_request: child.pass_apache_request.or(base.pass_apache_request),
+            ignore_activity: child.ignore_activity.or(base.ignore_activity),
             access_script: child.access_script.clone().or_else(|| base.access_script.clone()),
             auth_user_script: child.auth_user_script.clone().or_else(|| base.auth_user_script.clone()),
             auth_group_script: child.auth_group_script.clone().or_else(|| base.auth_group_script.clone()),

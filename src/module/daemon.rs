@@ -10,7 +10,9 @@ mod exchange;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mod_wsgi_core::wire::{BODY_LAST, Kind, RELOADING, REQUEST_BODY_FOLLOWS, RequestHeadWriter, put_frame};
+use mod_wsgi_core::wire::{
+    BODY_LAST, IGNORE_ACTIVITY, Kind, RELOADING, REQUEST_BODY_FOLLOWS, RequestHeadWriter, put_frame,
+};
 
 use crate::apache::body::{self, Piece};
 use crate::apache::request::Request;
@@ -197,7 +199,8 @@ struct Encoded {
 fn encode(r: Request<'_>, resolved: &Resolved, has_body: bool) -> Encoded {
     let mut bytes = Vec::with_capacity(4096);
     let head = RequestHeadWriter {
-        settings: if resolved.script_reloading { RELOADING } else { 0 },
+        settings: u8::from(resolved.script_reloading) * RELOADING
+            + u8::from(resolved.ignore_activity) * IGNORE_ACTIVITY,
         request_start: r.time(),
         queue_start: microseconds_now(),
         script: &resolved.script,

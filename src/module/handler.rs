@@ -33,6 +33,8 @@ pub struct Resolved {
     pub enable_sendfile: bool,
     /// Whether embedded applications get httpd's request.
     pub pass_apache_request: bool,
+    /// Whether the request leaves the group's inactivity alone.
+    pub ignore_activity: bool,
     /// Whether HEAD becomes GET.
     pub map_head: MapHead,
     /// This process.
@@ -222,6 +224,7 @@ fn resolve(r: Request<'_>, handler: Option<&HandlerScript>) -> Resolved {
         error_override: config.error_override.unwrap_or(false),
         enable_sendfile: config.enable_sendfile.unwrap_or(false),
         pass_apache_request: config.pass_apache_request.unwrap_or(false),
+        ignore_activity: config.ignore_activity.unwrap_or(false),
         map_head: config.map_head.unwrap_or(MapHead::Auto),
         server_pid: std::process::id(),
     }

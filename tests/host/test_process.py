@@ -12,7 +12,7 @@ import time
 import pytest
 from conftest import PYTHONS
 from daemon import BUILT, READY, RETIRING, TOP, Daemon, closed
-from wire import BODY_FOLLOWS, HAS_BODY, frame, hello, request
+from wire import BODY_FOLLOWS, HAS_BODY, IGNORE_ACTIVITY, frame, hello, request
 
 APPLICATION = """
     import time, sys
@@ -110,6 +110,45 @@ def test_maximum_requests_retires_the_process(place, script):
     daemon = place.start(maximum_requests=3).ready()
     child = daemon.child()
     assert [child.ask(script).end for _ in range(3)] == [0, 0, 1]
+    assert daemon.wait() == 0
+
+
+def test_the_restart_interval_retires_the_process(place):
+    daemon = place.start(restart_interval=300).ready()
+    assert daemon.wait() == 0
+
+
+def test_inactivity_retires_a_process_that_has_served(place, script):
+    daemon = place.start(inactivity_timeout=500).ready()
+    time.sleep(1)
+    assert daemon.process.poll() is None, "a process that has served nothing stays"
+    child = daemon.child()
+    for _ in range(4):
+        child.ask(script)
+        time.sleep(0.3)
+        assert daemon.process.poll() is None, "requests push the end back"
+    assert daemon.wait() == 0
+
+
+def test_a_running_request_is_activity(place):
+    script = place.script("import time\ndef application(e, s): time.sleep(1); s('200 OK', []); return [b'done']")
+    daemon = place.start(inactivity_timeout=300).ready()
+    assert daemon.child().ask(script).body == b"done"
+    assert daemon.wait() == 0
+
+
+def test_a_request_may_be_left_out_of_activity(place, script):
+    daemon = place.start(inactivity_timeout=800).ready()
+    child = daemon.child()
+    child.ask(script)
+    until = time.monotonic() + 5
+    while daemon.process.poll() is None and time.monotonic() < until:
+        try:
+            child.ask(script, settings=IGNORE_ACTIVITY)
+        except (OSError, EOFError):
+            break
+        time.sleep(0.1)
+    assert time.monotonic() < until, "requests that do not count pushed the end back"
     assert daemon.wait() == 0
 
 

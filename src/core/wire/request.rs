@@ -6,11 +6,13 @@ use super::{Reader, WireError, put_bytes};
 
 /// Setting of a request: the script is to be looked at for changes (`WSGIScriptReloading`).
 pub const RELOADING: u8 = 1;
+/// Setting of a request: it does not count as activity for `inactivity-timeout` (`WSGIIgnoreActivity`).
+pub const IGNORE_ACTIVITY: u8 = 2;
 
 /// A decoded request head, borrowing from its frame.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestHead<'a> {
-    /// [`RELOADING`].
+    /// [`RELOADING`], [`IGNORE_ACTIVITY`].
     pub settings: u8,
     /// When Apache read the request, in microseconds since the epoch.
     pub request_start: u64,

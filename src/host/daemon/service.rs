@@ -5,6 +5,7 @@ use super::worker;
 use crate::application::interpreters::Interpreters;
 use crate::ignore;
 use crate::sys::board::Place;
+use crate::sys::clock;
 use mod_wsgi_core::launch::board;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::net::{Shutdown, shutdown};
@@ -44,6 +45,8 @@ pub struct Service {
     busy: AtomicUsize,
     /// Requests run so far.
     served: AtomicU64,
+    /// When the process was last active, in microseconds since the epoch; 0 before its first request.
+    active: AtomicU64,
     retiring: AtomicBool,
     stopping: AtomicBool,
     /// Becomes readable when the threads have to end.
@@ -82,6 +85,7 @@ impl Service {
             open: AtomicUsize::new(0),
             busy: AtomicUsize::new(0),
             served: AtomicU64::new(0),
+            active: AtomicU64::new(0),
             retiring: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             stop: new_event()?,
@@ -224,6 +228,26 @@ impl Service {
         if most > 0 && served == most {
             self.retire("maximum-requests is reached");
         }
+    }
+
+    /// A request begins or ends: the time of inactivity begins anew.
+    pub fn note_activity(&self) {
+        if self.interpreters.launch().inactivity_timeout > 0
+            && self.active.swap(clock::microseconds(), Ordering::AcqRel) == 0
+        {
+            // From now on the main thread has a time to wait for.
+            self.tell_news();
+        }
+    }
+
+    /// When the process was last active, in microseconds since the epoch; `None` before its first request.
+    pub fn last_activity(&self) -> Option<u64> {
+        Some(self.active.load(Ordering::Acquire)).filter(|at| *at > 0)
+    }
+
+    /// Whether a thread runs a request or looks at a connection.
+    pub fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire) > 0
     }
 
     /// Whether the process takes no more requests.

@@ -5,6 +5,8 @@ use super::exit_now;
 use super::service::Service;
 use crate::ignore;
 use crate::log;
+use crate::sys::clock;
+use mod_wsgi_core::launch::Launch;
 use mod_wsgi_core::wire::LogLevel;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,11 +15,52 @@ use std::time::{Duration, Instant};
 /// The exit status when the process could not end in time, as the C module has it.
 const EXIT_LATE: i32 = 255;
 
+/// The times at which a process is replaced though nobody asked.
+struct Timers {
+    /// When `restart-interval` has passed.
+    restart: Option<Instant>,
+    /// `inactivity-timeout`, if there is one.
+    inactivity: Option<Duration>,
+}
+
+impl Timers {
+    fn new(launch: &Launch) -> Self {
+        let inactivity = Some(launch.inactivity_timeout).filter(|timeout| *timeout > 0).map(Duration::from_millis);
+        Self { restart: after(Instant::now(), launch.restart_interval), inactivity }
+    }
+
+    /// How long the process may still stay inactive, once it has had a request. While one runs it is active.
+    fn inactivity_left(&self, service: &Service) -> Option<Duration> {
+        let (timeout, last) = (self.inactivity?, service.last_activity()?);
+        if service.is_busy() {
+            return Some(timeout);
+        }
+        let idle = Duration::from_micros(clock::microseconds().saturating_sub(last));
+        Some(timeout.saturating_sub(idle))
+    }
+
+    /// When to look again.
+    fn next(&self, service: &Service) -> Option<Instant> {
+        let inactivity = self.inactivity_left(service).map(|left| Instant::now() + left);
+        [self.restart, inactivity].into_iter().flatten().min()
+    }
+
+    /// Why the process is to be replaced now, if it is.
+    fn due(&self, service: &Service) -> Option<&'static str> {
+        if self.restart.is_some_and(|at| at <= Instant::now()) {
+            return Some("restart-interval has passed");
+        }
+        self.inactivity_left(service).filter(Duration::is_zero).map(|_| "inactivity-timeout has passed")
+    }
+}
+
 /// Why the process ends, as far as that matters for how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Haste {
     /// The running requests may take their time.
     Graceful,
+    /// The same, with a time of its own.
+    Evicted,
     /// Whoever asked will not wait long.
     Prompt,
 }
@@ -47,7 +90,7 @@ fn signalled(signals: &OwnedFd) -> Option<(Haste, &'static str)> {
     if asked(libc::SIGTERM) || asked(libc::SIGINT) {
         Some((Haste::Prompt, "it was told to end"))
     } else if asked(libc::SIGUSR1) {
-        Some((Haste::Graceful, "it was told to end gracefully"))
+        Some((Haste::Evicted, "it was told to end gracefully"))
     } else if asked(libc::SIGXCPU) {
         Some((Haste::Graceful, "its limit of CPU time is reached"))
     } else {
@@ -75,13 +118,17 @@ fn watch(until: Option<Instant>) {
 /// Serves until there is a reason to end, and answers the exit status for Python to end with.
 pub fn serve_until_the_end(service: &Service, control: &mut Control, signals: &OwnedFd) -> i32 {
     let launch = service.interpreters.launch();
+    let timers = Timers::new(launch);
     let mut haste = None;
     while haste.is_none() {
-        wait(service, Some(control), signals, None);
+        wait(service, Some(control), signals, timers.next(service));
         if let Some((asked, why)) = signalled(signals) {
             service.retire(why);
             haste = Some(asked);
         } else if service.is_retiring() {
+            haste = Some(Haste::Graceful);
+        } else if let Some(why) = timers.due(service) {
+            service.retire(why);
             haste = Some(Haste::Graceful);
         } else {
             match control.said() {
@@ -99,7 +146,11 @@ pub fn serve_until_the_end(service: &Service, control: &mut Control, signals: &O
     }
     let start = Instant::now();
     let limit = after(start, launch.shutdown_timeout);
-    let mut until = after(start, launch.graceful_timeout);
+    let has_own_time = haste == Some(Haste::Evicted) && launch.eviction_timeout > 0;
+    let mut until = after(start, if has_own_time { launch.eviction_timeout } else { launch.graceful_timeout });
+    if haste == Some(Haste::Evicted) {
+        haste = Some(Haste::Graceful);
+    }
     if haste == Some(Haste::Prompt) {
         watch(limit);
         until = [until, limit].into_iter().flatten().min();

@@ -9,7 +9,7 @@ use crate::ignore;
 use crate::log;
 use crate::python::caught;
 use crate::sys::clock;
-use mod_wsgi_core::wire::{END_CLOSE, END_TRUNCATED, Kind, LogLevel, Refusal, RequestHead, Welcome};
+use mod_wsgi_core::wire::{END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, RequestHead, Welcome};
 use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
@@ -142,7 +142,14 @@ fn serve(service: &Service, connection: &mut Connection) -> bool {
             link.refuse(Refusal { status: 504, retry: false, reason: reason.as_bytes() });
         });
     }
+    let counts = head.settings & IGNORE_ACTIVITY == 0;
+    if counts {
+        service.note_activity();
+    }
     let (outcome, exchange) = run(service.interpreters, link, &head, now);
+    if counts {
+        service.note_activity();
+    }
     let Some(Ok(link)) = exchange.map(|exchange| exchange.into_any().downcast::<Link>()) else { return false };
     if outcome == Outcome::Changed {
         service.retire("a script has changed");

@@ -453,6 +453,8 @@ place_flags! {
     enable_sendfile "WSGIEnableSendfile" = enable_sendfile;
     /// `WSGIPassApacheRequest On|Off`
     pass_apache_request "WSGIPassApacheRequest" = pass_apache_request;
+    /// `WSGIIgnoreActivity On|Off`
+    ignore_activity "WSGIIgnoreActivity" = ignore_activity;
     /// `WSGIChunkedRequest On|Off`
     chunked_request "WSGIChunkedRequest" = chunked_request;
 }
