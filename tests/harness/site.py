@@ -25,7 +25,10 @@ MPM_SIZES = {
 MPM_SIZES["worker"] = MPM_SIZES["event"]
 
 # httpd: an event child that ends while a connection becomes idle or is closed (observed with 2.4.71, with either module).
-ALWAYS_ALLOWED = [r"AH0309[23]: process_(socket|lingering_close): apr_pollset_add failure"]
+ALWAYS_ALLOWED = [
+    r"AH0309[23]: process_(socket|lingering_close): apr_pollset_add failure",
+    r"Bad file descriptor: AH00468: error closing socket",
+]
 # The C module: now and then a process misses the signal to stop and is killed, or crashes while its interpreters end.
 THEIRS_ALLOWED = [r"AH0004[56]: child process", r"AH00052: .* exit signal Segmentation fault"]
 
