@@ -35,9 +35,23 @@ def bare(request):
         machine.discard(folder)
 
 
-def run(debian, command):
+@pytest.fixture
+def ordinary_user(bare):
+    """The name of a user who may call sudo, to whom the clone belongs."""
+    bare.run("apt-get -qq update && apt-get -qq install -y --no-install-recommends sudo", online=True)
+    bare.run("useradd --create-home --shell /bin/bash ordinary")
+    bare.run("echo 'ordinary ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ordinary && chmod 440 /etc/sudoers.d/ordinary")
+    bare.run(f"chown -R ordinary: {SOURCE}")
+    return "ordinary"
+
+
+def run(debian, command, user=None):
     """Run a command of the project with the network of this machine, showing what it prints."""
-    printed = debian.run(f"cd {SOURCE} && {command}", online=True, PATH=PATH, **LENT)
+    home = {}
+    if user:
+        command = f"exec setpriv --reuid {user} --regid {user} --init-groups {command}"
+        home = {"HOME": f"/home/{user}", "USER": user, "LOGNAME": user}
+    printed = debian.run(f"cd {SOURCE} && {command}", online=True, PATH=PATH, **LENT, **home)
     print(printed)
     return printed
 
@@ -81,4 +95,18 @@ def test_quickstart_serves_both_modes_on_the_loopback_and_removes_everything(bar
 
 def test_run_passes_with_nothing_but_rust(bare):
     printed = run(bare, "tests/run")
+    assert re.search(r"\n\d+ passed, 0 failed, \d+ skipped\n?$", printed)
+
+
+def test_both_commands_as_an_ordinary_user_with_sudo(bare, ordinary_user):
+    before = bare.run("dpkg-query -W -f '${binary:Package}\\n'")
+    printed = run(bare, "packaging/quickstart", ordinary_user)
+    assert printed.count("Hello from") == 2 and printed.count(f"user {ordinary_user}") == 2
+    addresses = listening(bare)
+    assert len(addresses) == 1 and addresses.pop().startswith("127.0.0.1:")
+    run(bare, "packaging/quickstart --remove", ordinary_user)
+    assert apache_processes(bare) == set()
+    assert bare.run("dpkg-query -W -f '${binary:Package}\\n'") == before
+    assert not bare.exists(f"/home/{ordinary_user}/.local/state/mod_wsgi-quickstart")
+    printed = run(bare, "tests/run", ordinary_user)
     assert re.search(r"\n\d+ passed, 0 failed, \d+ skipped\n?$", printed)
