@@ -86,6 +86,7 @@ pub fn set_up<'py>(
     module.set("maximum_processes", &py.int(launch.processes.into())?)?;
     module.set("threads_per_process", &py.int(launch.threads.into())?)?;
     module.set("FileWrapper", &state.types.file_wrapper.get(py))?;
+    module.set("RequestTimeout", &state.types.request_timeout.get(py))?;
 
     let globals = py.dict()?;
     let put = |name: &str, value: &Object<'py>| globals.set_entry(&py.text(name)?, value);
