@@ -259,6 +259,31 @@ def test_a_request_sent_before_retirement_is_answered(place, script):
     assert daemon.wait() == 0
 
 
+def test_a_request_whose_body_cannot_come_any_more_goes_to_another_process(place):
+    """It waits while the process begins to retire, which closes its connection for reading."""
+    script = place.script("""
+        import sys, time
+        def application(environ, start_response):
+            print("ran", environ["PATH_INFO"], file=sys.stderr)
+            time.sleep(0.5)
+            environ["wsgi.input"].read()
+            start_response("200 OK", [])
+            return [b"ok"]
+    """)
+    daemon = place.start(threads=1).ready()
+    busy, queued = daemon.child(), daemon.child()
+    assert queued.ask(script, "/first").body == b"ok"
+    busy.send(request(script, {"PATH_INFO": "/busy"}))
+    time.sleep(0.1)
+    queued.send(request(script, {"PATH_INFO": "/queued"}, flags=HAS_BODY | BODY_FOLLOWS) + frame(3, b"the begin"))
+    time.sleep(0.1)
+    daemon.retire()
+    assert busy.answer().body == b"ok"
+    assert queued.answer().retry
+    assert daemon.wait() == 0
+    assert "ran /queued" not in daemon.text()
+
+
 def test_the_process_has_its_title(place):
     daemon = place.start(display_name="(wsgi:test)").ready()
     assert open(f"/proc/{daemon.process.pid}/cmdline").read().rstrip("\0") == "(wsgi:test)"

@@ -226,8 +226,11 @@ class TestIdleReloads:
     def settled(self, server):
         """The state once the processes of earlier generations have ended."""
         def only_one():
-            lines = [processes.command_line(pid) for pid in server.processes()]
-            return sum("mod_wsgi_daemon" in line for line in lines) == 1
+            try:
+                lines = [" ".join(processes.command_line(pid)) for pid in server.processes()]
+            except OSError:
+                return False  # one ended just now
+            return sum("mod_wsgi_daemon.py" in line for line in lines) == 1
         processes.wait_until(only_one, "earlier generations end", 20)
         assert process_of(server)
         return self.state(server.pid)

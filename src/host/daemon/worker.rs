@@ -11,7 +11,7 @@ use crate::ignore;
 use crate::log;
 use crate::python::caught;
 use crate::sys::clock;
-use mod_wsgi_core::wire::{END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, RequestHead, Welcome};
+use mod_wsgi_core::wire::{BODY_LAST, END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, RequestHead, Welcome};
 use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
@@ -147,6 +147,14 @@ fn serve(service: &Service, progress: &'static Progress, connection: &mut Connec
         let reason = "WSGI0084: the request waited longer than queue-timeout for a thread of the daemon process";
         return answer(service, connection, link, length, |link, _| {
             link.refuse(Refusal { status: 504, retry: false, reason: reason.as_bytes() });
+        });
+    }
+    let whole = !has_body || first.is_some_and(|(_, flags)| flags & BODY_LAST != 0);
+    if !whole && service.is_retiring() {
+        // The rest of the body cannot come any more: the connection may be closed for reading. Another process is asked.
+        drop(load);
+        return answer(service, connection, link, length, |link, _| {
+            link.refuse(Refusal { status: 503, retry: true, reason: b"" });
         });
     }
     let counts = head.settings & IGNORE_ACTIVITY == 0;
