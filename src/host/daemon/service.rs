@@ -105,7 +105,7 @@ impl Service {
         });
         add(&service.epoll, &service.stop, STOP, epoll::EventFlags::IN)?;
         let stack = if launch.stack_size > 0 { launch.stack_size as usize } else { default_stack() };
-        for number in 1..=launch.threads.max(1) {
+        for number in 1..=launch.threads {
             let shared = Arc::clone(&service);
             let thread = thread::Builder::new()
                 .name(format!("wsgi:{number}"))

@@ -11,7 +11,9 @@ use crate::ignore;
 use crate::log;
 use crate::python::caught;
 use crate::sys::clock;
-use mod_wsgi_core::wire::{BODY_LAST, END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, RequestHead, Welcome};
+use mod_wsgi_core::wire::{
+    BODY_LAST, END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, RequestHead, Welcome,
+};
 use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
