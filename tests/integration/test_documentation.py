@@ -49,5 +49,12 @@ class TestDocumentation:
                     for name in re.findall(r"`(\w+(?:\.py)?)`", line.split("|")[-2])}
         assert sorted(promised - names) == []
 
+    def test_every_option_of_a_daemon_is_explained_twice(self):
+        options = re.findall(r'^            "([a-z-]+)" =>', read("src", "core", "daemon_options.rs"), re.MULTILINE)
+        assert len(options) >= 45
+        for document in ("directives.md", "daemon-mode.md"):
+            explained = set(re.findall(r"`([a-z-]+)(?:=[^`]*)?`", read("docs", document)))
+            assert [name for name in options if name not in explained] == [], document
+
     def test_every_directive_has_its_entry_for_the_conformance_tests(self):
         assert sorted(registered() - {directive["name"].rstrip(">") for directive in DIRECTIVES}) == []
