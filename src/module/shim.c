@@ -17,6 +17,11 @@ static const core_dir_config *place(const request_rec *r)
     return ap_get_core_module_config(r->per_dir_config);
 }
 
+int wsgi_shim_allows_mmap(const request_rec *r)
+{
+    return place(r)->enable_mmap != ENABLE_MMAP_OFF;
+}
+
 int wsgi_shim_passes_credentials(const request_rec *r)
 {
     return place(r)->cgi_pass_auth == AP_CGI_PASS_AUTH_ON;

@@ -31,6 +31,9 @@ int wsgi_shim_server_logs(server_rec *s, int index);
 /* Is the connection encrypted by mod_ssl, if that is loaded? */
 int wsgi_shim_is_https(conn_rec *c);
 
+/* Does EnableMMAP leave it to httpd to map files? */
+int wsgi_shim_allows_mmap(const request_rec *r);
+
 /* Does CGIPassAuth give the credentials of this request to applications? */
 int wsgi_shim_passes_credentials(const request_rec *r);
 

@@ -3,6 +3,7 @@
 //! Source: PEP 3333, "Input and Error Streams".
 
 use super::request::{Inner, Request};
+use super::spare;
 use crate::python::{Args, Class, Definition, Exception, Fields, Object, PyResult, Python};
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -82,6 +83,9 @@ impl Inner {
         }
         while self.end_of(until).is_none() && !self.body_ended {
             let Some(exchange) = &mut self.exchange else { return Ok(()) };
+            if self.body.capacity() == 0 {
+                self.body = spare::take();
+            }
             self.body.drain(..self.taken);
             self.taken = 0;
             let missing = match until {

@@ -295,6 +295,13 @@ impl<'r> Request<'r> {
         unsafe { bytes(ffi::ap_get_server_banner()) }.unwrap_or_default()
     }
 
+    /// `EnableMMAP` is not off.
+    #[must_use]
+    pub fn allows_mmap(self) -> bool {
+        // SAFETY: the request is live.
+        unsafe { ffi::wsgi_shim_allows_mmap(self.raw()) != 0 }
+    }
+
     /// `CGIPassAuth On`: applications may see credentials.
     #[must_use]
     pub fn passes_credentials(self) -> bool {

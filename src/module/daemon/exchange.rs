@@ -10,7 +10,8 @@ use mod_wsgi_core::wire::{
 use super::connection::{Connection, GLANCE, ReadError};
 use super::{Encoded, Times};
 use crate::apache::OK;
-use crate::apache::body::{self, Piece};
+use crate::apache::body::{Body, Piece};
+use crate::apache::brigade::FileAccess;
 use crate::apache::log;
 use crate::apache::request::Request;
 use crate::handler::{INTERNAL_ERROR, Resolved, Status, log_with_script, refuse};
@@ -35,6 +36,7 @@ pub struct Exchange<'x> {
     times: &'x Times,
     connection: Connection,
     response: Response<'x>,
+    body: Body<'x>,
     /// Whether the daemon has said anything of this request.
     heard: bool,
     body_left: bool,
@@ -103,6 +105,7 @@ impl<'x> Exchange<'x> {
             times,
             connection,
             response,
+            body: Body::new(request),
             heard: false,
             body_left: false,
             sendfile: resolved.enable_sendfile,
@@ -183,7 +186,8 @@ impl<'x> Exchange<'x> {
                 let part = FilePart::decode(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?;
                 let missing = Stop::Read(ReadError::Garbage(WireError::BadValue("file without a descriptor")));
                 let file = self.connection.take_file().ok_or(missing)?;
-                self.response.file(file, part.offset, part.length, self.sendfile)?;
+                let access = FileAccess { sendfile: self.sendfile, map: false };
+                self.response.file(file, part.offset, part.length, access)?;
             }
             Kind::Welcome => {
                 let welcome = Welcome::decode(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?;
@@ -273,7 +277,7 @@ impl<'x> Exchange<'x> {
     fn read_body(&mut self, piece: &mut Vec<u8>, most: usize) -> u8 {
         let mut wait = true;
         while piece.len() < most {
-            match body::read(self.request, piece, (most - piece.len()).min(64 * 1024), wait) {
+            match self.body.read(piece, (most - piece.len()).min(64 * 1024), wait) {
                 Piece::More => wait = false,
                 Piece::NotYet => break,
                 Piece::Last => {

@@ -1,13 +1,14 @@
 //! What a host may ask of httpd during a request in embedded mode, as C functions.
 
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
 use mod_wsgi_core::embedded::Exchange;
 use mod_wsgi_core::wire::LogLevel;
 
-use crate::apache::body::{self, Piece};
-use crate::apache::brigade::Gone;
+use crate::apache::body::{Body, Piece};
+use crate::apache::brigade::{FileAccess, Gone};
 use crate::apache::log;
 use crate::apache::request::Request;
 use crate::guard::guarded;
@@ -17,9 +18,9 @@ use crate::response::Response;
 pub struct Bridge<'r> {
     request: Request<'r>,
     response: Response<'r>,
-    body: BodyState,
+    body: Body<'r>,
+    body_state: BodyState,
     read_error: String,
-    buffer: Vec<u8>,
     sendfile: bool,
     passes_request: bool,
     answer: Option<Vec<u8>>,
@@ -38,9 +39,9 @@ impl<'r> Bridge<'r> {
         Self {
             request,
             response: Response::new(request, false),
-            body: BodyState::Open,
+            body: Body::new(request),
+            body_state: BodyState::Open,
             read_error: String::new(),
-            buffer: Vec::new(),
             sendfile,
             passes_request,
             answer: None,
@@ -55,7 +56,8 @@ impl<'r> Bridge<'r> {
     fn file(&mut self, descriptor: i32, offset: u64, length: u64) -> Result<(), Gone> {
         // SAFETY: the host's descriptor is open during this call; the duplicate is ours.
         let duplicate = unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned().map_err(|_| Gone)?;
-        self.response.file(duplicate, offset, length, self.sendfile)
+        let access = FileAccess { sendfile: self.sendfile, map: self.request.allows_mmap() };
+        self.response.file(duplicate, offset, length, access)
     }
 
     /// The functions and their context; valid as long as `self` is not moved.
@@ -81,29 +83,26 @@ impl<'r> Bridge<'r> {
         self.response
     }
 
-    fn read(&mut self, out: &mut [u8]) -> isize {
-        if self.body == BodyState::Failed {
+    fn read(&mut self, out: &mut [MaybeUninit<u8>]) -> isize {
+        if self.body_state == BodyState::Failed {
             return -1;
         }
         let mut filled = 0;
-        while self.body == BodyState::Open && filled == 0 && !out.is_empty() {
-            self.buffer.clear();
-            match body::read(self.request, &mut self.buffer, out.len(), true) {
+        while self.body_state == BodyState::Open && filled == 0 && !out.is_empty() {
+            let (read, piece) = self.body.read_into(out, true);
+            filled = read;
+            match piece {
                 Piece::More | Piece::NotYet => {}
-                Piece::Last => self.body = BodyState::Ended,
+                Piece::Last => self.body_state = BodyState::Ended,
                 Piece::Failed(reason) => {
-                    self.body = BodyState::Failed;
+                    self.body_state = BodyState::Failed;
                     self.read_error = reason;
                     self.request.close_connection();
                     return -1;
                 }
             }
-            filled = self.buffer.len().min(out.len());
-            for (to, from) in out.iter_mut().zip(&self.buffer) {
-                *to = *from;
-            }
         }
-        // No longer than the buffer, whose length fits (it is a slice's).
+        // No longer than the room, whose length fits (it is a slice's).
         filled as isize
     }
 }
@@ -135,7 +134,7 @@ unsafe extern "C" fn read(context: *mut c_void, buffer: *mut u8, length: usize) 
                 return 0;
             }
             // SAFETY: the host gives its context, and room for `length` bytes.
-            unsafe { bridge(context).read(std::slice::from_raw_parts_mut(buffer, length)) }
+            unsafe { bridge(context).read(std::slice::from_raw_parts_mut(buffer.cast(), length)) }
         },
     )
 }
