@@ -184,7 +184,7 @@ def mixed_requests(site) -> None:
     site.add("MaxKeepAliveRequests 0", 'ErrorDocument 500 "failed <end>"', 'ErrorDocument 404 "nothing <end>"',
              f'Alias /nowhere.txt "{site.root}/www/nowhere.txt"')
     site.serve("mixed.wsgi", options="threads=5")
-    site.log.allow("wsgi:error", "AH00287")  # httpd would rather have more threads
+    site.log.allow("wsgi:error")
 
 
 def send_mixed_requests(server, count: int, threads: int = 4) -> int:
