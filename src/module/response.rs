@@ -161,7 +161,7 @@ impl<'r> Response<'r> {
     }
 
     /// The response is complete, with a last piece.
-    pub fn complete(mut self, data: &[u8]) -> i32 {
+    pub fn complete(&mut self, data: &[u8]) -> i32 {
         if let Some(status) = self.overridden {
             return status;
         }

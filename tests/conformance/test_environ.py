@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness import httpd_program
+from harness import httpd_program, under_test
 
 APPLICATION = """
     import json
@@ -62,6 +62,10 @@ class TestEnviron:
         assert seen["SERVER_ADDR"] == "127.0.0.1"
         assert seen["SERVER_SOFTWARE"].startswith("Apache/2.4")
         assert "mod_wsgi/" in seen["SERVER_SOFTWARE"]
+
+    @pytest.mark.ours_only("the C module is compiled for one Python, and names it")
+    def test_the_banner_names_no_python(self, server):
+        assert "Python/" not in environ(server.get("/at"))["SERVER_SOFTWARE"]
 
     def test_what_cgi_has_beyond_that_is_not_there(self, server):
         seen = environ(server.get("/at"))
@@ -188,7 +192,7 @@ class TestVariablesOfOtherModules:
         passwords = site.write("passwords", "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n")
         site.add(httpd_program.load_modules("setenvif", "rewrite", "authn_core", "authn_file", "auth_basic", "authz_user"),
                  'SetEnvIf User-Agent "(robot)" KIND=$1', "SetEnv SCRIPT_NAME forged", "SetEnv PATH /forged", "SetEnv EMPTY",
-                 "SetEnv mod_wsgi.process_group forged",
+                 "SetEnv mod_wsgi.process_group forged", "SetEnv mod_wsgi.of_mine 1",
                  "RewriteEngine On", "RewriteRule ^/at/old/(.*)$ /at/new/$1?moved=1 [PT,E=REWRITTEN:$1]",
                  "ErrorDocument 404 /at/missing",
                  f'<Location /at/private>\nAuthType Basic\nAuthName x\nAuthUserFile "{passwords}"\nRequire valid-user\n</Location>',
@@ -206,6 +210,7 @@ class TestVariablesOfOtherModules:
         seen = environ(server.get("/at/x"))
         assert seen["SCRIPT_NAME"] == "/at" and "PATH" not in seen
         assert seen["mod_wsgi.process_group"] == ("" if site.embedded else "app")
+        assert "mod_wsgi.of_mine" not in seen or not under_test.OURS
 
     def test_a_rewritten_url_keeps_the_original_one(self, server):
         seen = environ(server.get("/at/old/page?a=1"))

@@ -114,14 +114,14 @@ impl Apache {
         if answer == 0 { Ok(()) } else { Err(Gone) }
     }
 
-    /// Gives a piece of the response body; `flush` is whether it has to be on its way when this returns.
+    /// Gives a piece of the response body; `fate` is one of [`mod_wsgi_core::embedded::fate`].
     ///
     /// # Errors
     /// [`Gone`].
-    pub fn data(&mut self, piece: &[u8], flush: bool) -> Result<(), Gone> {
+    pub fn data(&mut self, piece: &[u8], fate: i32) -> Result<(), Gone> {
         let apache = self.exchange();
         // SAFETY: the slice is alive during the call.
-        let answer = unsafe { (apache.data)(apache.context, piece.as_ptr(), piece.len(), flush.into()) };
+        let answer = unsafe { (apache.data)(apache.context, piece.as_ptr(), piece.len(), fate) };
         if answer == 0 { Ok(()) } else { Err(Gone) }
     }
 

@@ -54,8 +54,7 @@ impl<'r> Body<'r> {
                 self.brigade = ffi::apr_brigade_create(r.pool().raw(), (*r.connection()).bucket_alloc);
             }
             let filters = (*r.raw()).input_filters;
-            let status =
-                ffi::ap_get_brigade(filters, self.brigade, ffi::AP_MODE_READBYTES, mode, room.len() as i64);
+            let status = ffi::ap_get_brigade(filters, self.brigade, ffi::AP_MODE_READBYTES, mode, room.len() as i64);
             let answer = if status != 0 {
                 (0, if !wait && status == libc::EAGAIN { Piece::NotYet } else { Piece::Failed(reason(status)) })
             } else {

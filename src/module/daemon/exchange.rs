@@ -136,7 +136,7 @@ impl<'x> Exchange<'x> {
         Outcome::NotTaken
     }
 
-    fn ended(self, end: End) -> Outcome {
+    fn ended(mut self, end: End) -> Outcome {
         let connection = end.keep.then_some(self.connection);
         let status = match end.completed {
             Some(status) => status,
@@ -246,8 +246,7 @@ impl<'x> Exchange<'x> {
             left -= part.len();
             match end.map(|header| End::new(header.flags)) {
                 Some(end) if !end.truncated => {
-                    let response = std::mem::replace(&mut self.response, Response::new(self.request, false));
-                    return Ok(Next::End(End { completed: Some(response.complete(part)), ..end }));
+                    return Ok(Next::End(End { completed: Some(self.response.complete(part)), ..end }));
                 }
                 Some(end) => {
                     self.response.data(part, false)?;

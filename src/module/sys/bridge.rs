@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
-use mod_wsgi_core::embedded::Exchange;
+use mod_wsgi_core::embedded::{Exchange, fate};
 use mod_wsgi_core::wire::LogLevel;
 
 use crate::apache::body::{Body, Piece};
@@ -18,6 +18,8 @@ use crate::response::Response;
 pub struct Bridge<'r> {
     request: Request<'r>,
     response: Response<'r>,
+    /// What httpd is told, once the last piece of the response has come.
+    completed: Option<i32>,
     body: Body<'r>,
     body_state: BodyState,
     read_error: String,
@@ -39,6 +41,7 @@ impl<'r> Bridge<'r> {
         Self {
             request,
             response: Response::new(request, false),
+            completed: None,
             body: Body::new(request),
             body_state: BodyState::Open,
             read_error: String::new(),
@@ -78,9 +81,17 @@ impl<'r> Bridge<'r> {
         }
     }
 
-    /// The response, once the host is done.
-    pub fn into_response(self) -> Response<'r> {
-        self.response
+    /// The response, once the host is done; and what httpd is told, if that is complete with its last piece.
+    pub fn into_response(self) -> (Response<'r>, Option<i32>) {
+        (self.response, self.completed)
+    }
+
+    fn data(&mut self, data: &[u8], fate: i32) -> Result<(), Gone> {
+        if fate == fate::LAST {
+            self.completed = Some(self.response.complete(data));
+            return Ok(());
+        }
+        self.response.data(data, fate == fate::NOW)
     }
 
     fn read(&mut self, out: &mut [MaybeUninit<u8>]) -> isize {
@@ -159,13 +170,13 @@ unsafe extern "C" fn head(context: *mut c_void, head: *const u8, length: usize) 
     )
 }
 
-unsafe extern "C" fn data(context: *mut c_void, data: *const u8, length: usize, flush: i32) -> i32 {
+unsafe extern "C" fn data(context: *mut c_void, data: *const u8, length: usize, fate: i32) -> i32 {
     guarded(
         "response data",
         || -1,
         || {
             // SAFETY: the host gives its context and readable bytes.
-            unsafe { bridge(context).response.data(slice(data, length), flush != 0) }.map_or(-1, |()| 0)
+            unsafe { bridge(context).data(slice(data, length), fate) }.map_or(-1, |()| 0)
         },
     )
 }
