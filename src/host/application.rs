@@ -14,6 +14,7 @@ mod failure;
 mod file_wrapper;
 mod input;
 mod output;
+pub mod progress;
 mod request;
 mod response;
 mod run;
@@ -25,4 +26,4 @@ mod state;
 
 pub use call::call;
 pub use run::{Outcome, run};
-pub use script::preload;
+pub use script::{has_loaded, preload};

@@ -4,9 +4,13 @@
 
 mod connection;
 mod control;
+mod inspector;
 mod link;
+mod reason;
 mod service;
+mod service_script;
 mod shut_down;
+mod timers;
 mod worker;
 
 use crate::application::interpreters::Interpreters;
@@ -15,11 +19,11 @@ use crate::python::Interpreter;
 use crate::sys::{board::Place, descriptors, fork, locale, signals, title};
 use crate::{log, sys};
 use control::Control;
+use inspector::Inspector;
 use mod_wsgi_core::launch::{Launch, descriptors as files};
 use mod_wsgi_core::wire::LogLevel;
 use service::Service;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 
 /// The exit status for "this cannot work, and trying again will not help": `EX_CONFIG` of sysexits.h.
 const EXIT_CONFIG: i32 = 78;
@@ -31,18 +35,34 @@ pub fn serve(main: &'static Interpreter) -> i32 {
         log::write(LogLevel::Crit, "WSGI7002: mod_wsgi_daemon.py is started by Apache, not by hand");
         return EXIT_CONFIG;
     };
-    let mut control = Control::new(control);
-    match start(&mut control, main) {
-        Ok((service, signals)) => shut_down::serve_until_the_end(&service, &mut control, &signals),
-        Err(why) => {
-            log::write(LogLevel::Crit, &why);
-            control.failed(&why);
-            EXIT_CONFIG
+    let Some(bell) = descriptors::take(files::BELL) else {
+        log::write(LogLevel::Crit, "WSGI7004: the pipe to wake Apache was not passed on");
+        return EXIT_CONFIG;
+    };
+    let mut control = Control::new(control, bell);
+    let started = match start(&mut control, main) {
+        Ok(Started { threads: 0, interpreters, place, predecessors, .. }) => {
+            return service_script::run(interpreters, control, &place, predecessors);
         }
-    }
+        started => started,
+    };
+    started.and_then(|started| serve_requests(&mut control, started)).unwrap_or_else(|why| {
+        log::write(LogLevel::Crit, &why);
+        control.failed(&why);
+        EXIT_CONFIG
+    })
 }
 
-fn start(control: &mut Control, main: &'static Interpreter) -> Result<(Arc<Service>, OwnedFd), String> {
+/// A process whose interpreter is set up.
+struct Started {
+    threads: u32,
+    interpreters: &'static Interpreters,
+    listener: OwnedFd,
+    place: Place,
+    predecessors: Vec<OwnedFd>,
+}
+
+fn start(control: &mut Control, main: &'static Interpreter) -> Result<Started, String> {
     let launch =
         control.launch().map_err(|why| format!("WSGI7003: Apache did not say what this process is to do: {why}"))?;
     log::set_level(launch.log_level);
@@ -54,17 +74,25 @@ fn start(control: &mut Control, main: &'static Interpreter) -> Result<(Arc<Servi
     let place = Place::map(board.as_fd(), launch.slot)
         .map_err(|error| format!("WSGI7004: the board cannot be mapped: {error}"))?;
     set_process(&launch)?;
+    let threads = launch.threads;
     let group = String::from_utf8_lossy(&launch.process_group).into_owned();
     let interpreters = Interpreters::start(launch, main)
         .map_err(|why| format!("WSGI0035: the main interpreter of daemon '{group}' cannot be set up: {why}"))?;
+    Ok(Started { threads, interpreters, listener, place, predecessors })
+}
+
+fn serve_requests(control: &mut Control, started: Started) -> Result<i32, String> {
+    let Started { interpreters, listener, place, predecessors, .. } = started;
     preload(interpreters);
     let signals = signals::catch().map_err(|error| format!("WSGI7005: signals cannot be caught: {error}"))?;
-    let service = Service::start(interpreters, listener, place)
-        .map_err(|error| format!("WSGI7006: threads cannot be started: {error}"))?;
+    let cannot = |error| format!("WSGI7006: threads cannot be started: {error}");
+    let inspector = Inspector::start().map_err(cannot)?;
+    let service = Service::start(interpreters, listener, place).map_err(cannot)?;
     control.ready();
     predecessors.into_iter().for_each(control::retire);
+    let group = String::from_utf8_lossy(&interpreters.launch().process_group);
     log::write(LogLevel::Debug, &format!("WSGI7013: this process of group '{group}' takes requests"));
-    Ok((service, signals))
+    Ok(shut_down::serve_until_the_end(&service, control, &signals, &inspector))
 }
 
 /// What the process needs besides Python: title, locale, working directory.

@@ -7,5 +7,6 @@ pub mod descriptors;
 pub mod fork;
 pub mod library;
 pub mod locale;
+pub mod native_stack;
 pub mod signals;
 pub mod title;

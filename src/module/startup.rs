@@ -157,9 +157,6 @@ fn socket_plan(definition: &GroupDefinition, prefix: &[u8]) -> SocketPlan {
 fn warn_of_options_without_effect(main: Server<'_>, definition: &GroupDefinition) {
     let mut names: Vec<_> = definition.options.given.iter().map(String::as_str).collect();
     names.retain(|name| mod_wsgi_core::daemon_options::WITHOUT_EFFECT.contains(name));
-    if definition.options.threads == 0 {
-        names.push("threads=0 (service scripts)");
-    }
     if !names.is_empty() {
         let text = format!(
             "WSGI7059: daemon process group '{}': {} accepted, but without effect in this release",

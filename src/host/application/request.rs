@@ -2,6 +2,7 @@
 
 use super::exchange::{Exchange, Gone};
 use super::interpreters::Interpreter;
+use super::progress::{Progress, Wait};
 use super::response::Response;
 use super::spare;
 use crate::log;
@@ -11,12 +12,14 @@ use mod_wsgi_core::wire::{FilePart, LogLevel};
 use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 /// Where a request stands; behind the lock of [`Request`].
 pub struct Inner {
-    /// `None` once the request is over.
+    /// `None` once the request is over, or given up.
     pub exchange: Option<Box<dyn Exchange>>,
+    /// Whether its time was over, and somebody else has answered the client.
+    pub given_up: bool,
     /// What was read of the body and not yet taken by the application.
     pub body: Vec<u8>,
     /// How much at the front of `body` is taken.
@@ -33,12 +36,21 @@ pub struct Inner {
     pub partial: Vec<u8>,
 }
 
+impl Inner {
+    /// Why nothing can be sent.
+    fn no_exchange(&self) -> Failure {
+        if self.given_up { Failure::Gone } else { Failure::Over }
+    }
+}
+
 /// One request.
 pub struct Request {
     /// The interpreter it runs in.
     pub interpreter: &'static Interpreter,
     /// Path of the script, for log lines.
     pub script: Vec<u8>,
+    /// Where others see how it stands; `None` in embedded mode.
+    pub progress: Option<&'static Progress>,
     inner: Mutex<Inner>,
 }
 
@@ -60,9 +72,15 @@ pub fn set_current(request: Option<Arc<Request>>) -> Option<Arc<Request>> {
 
 impl Request {
     /// Begins a request.
-    pub fn begin(interpreter: &'static Interpreter, script: Vec<u8>, exchange: Box<dyn Exchange>) -> Arc<Self> {
+    pub fn begin(
+        interpreter: &'static Interpreter,
+        script: Vec<u8>,
+        exchange: Box<dyn Exchange>,
+        progress: Option<&'static Progress>,
+    ) -> Arc<Self> {
         let inner = Inner {
             exchange: Some(exchange),
+            given_up: false,
             body: Vec::new(),
             taken: 0,
             body_ended: false,
@@ -71,7 +89,7 @@ impl Request {
             response: Response::default(),
             partial: Vec::new(),
         };
-        Arc::new(Self { interpreter, script, inner: Mutex::new(inner) })
+        Arc::new(Self { interpreter, script, progress, inner: Mutex::new(inner) })
     }
 
     /// Runs `work` on the state, with the lock held: it must not run Python code, make or drop objects that the garbage
@@ -83,6 +101,27 @@ impl Request {
     /// As [`Request::with`], for work that blocks and needs no Python at all.
     pub fn with_detached<R: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut Inner) -> R + Send) -> R {
         py.detach(|| work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// As [`Request::with_detached`], for work that waits for Apache or the client.
+    pub fn with_waiting<R: Send>(&self, py: Python<'_>, wait: Wait, work: impl FnOnce(&mut Inner) -> R + Send) -> R {
+        self.with_detached(py, |inner| match self.progress {
+            Some(progress) => progress.during(wait, || work(inner)),
+            None => work(inner),
+        })
+    }
+
+    /// Takes the exchange away from a request whose time is over, and answers whether its response has begun; `None` while
+    /// the request waits for its exchange, or has none. What the application does from then on leads nowhere.
+    pub fn give_up(&self) -> Option<(Box<dyn Exchange>, bool)> {
+        let mut inner = match self.inner.try_lock() {
+            Ok(inner) => inner,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let exchange = inner.exchange.take()?;
+        inner.given_up = true;
+        Some((exchange, inner.response.committed))
     }
 
     /// Ends the request: what is left of a log line is written, and the exchange goes back to who lent it. Called
@@ -142,7 +181,7 @@ impl Request {
 
     /// Whether the request is over.
     pub fn is_over(&self, py: Python<'_>) -> bool {
-        self.with(py, |inner| inner.exchange.is_none())
+        self.with(py, |inner| inner.exchange.is_none() && !inner.given_up)
     }
 
     /// Fails once the request is over; `what` says what was tried.
@@ -163,7 +202,7 @@ impl Request {
     /// [`Failure`].
     pub fn send_piece(&self, py: Python<'_>, piece: &[u8], send: bool) -> Result<(), Failure> {
         let waits = self.with(py, |inner| {
-            let Some(exchange) = &mut inner.exchange else { return Err(Failure::Over) };
+            let Some(exchange) = &mut inner.exchange else { return Err(inner.no_exchange()) };
             let piece = inner.response.commit_and_clip(&mut **exchange, piece)?;
             if send || piece.len() > LARGE {
                 return Ok(Some(piece));
@@ -174,9 +213,9 @@ impl Request {
             Ok(None)
         })?;
         let Some(piece) = waits else { return Ok(()) };
-        self.with_detached(py, |inner| match &mut inner.exchange {
+        self.with_waiting(py, Wait::Output, |inner| match &mut inner.exchange {
             Some(exchange) => exchange.send(piece).map_err(|Gone| Failure::Gone),
-            None => Err(Failure::Over),
+            None => Err(inner.no_exchange()),
         })
     }
 
@@ -186,8 +225,8 @@ impl Request {
     /// # Errors
     /// [`Failure`].
     pub fn send_file(&self, py: Python<'_>, file: &File, offset: u64, available: u64) -> Result<u64, Failure> {
-        self.with_detached(py, |inner| {
-            let Some(exchange) = &mut inner.exchange else { return Err(Failure::Over) };
+        self.with_waiting(py, Wait::Output, |inner| {
+            let Some(exchange) = &mut inner.exchange else { return Err(inner.no_exchange()) };
             let length = inner.response.commit_file(&mut **exchange, available)?;
             let lacks = inner.response.content_length.map_or(0, |announced| announced - length);
             let sent = match length {

@@ -7,12 +7,14 @@ use super::exchange::Exchange;
 use super::failure;
 use super::interpreters::{Interpreter, Interpreters};
 use super::output::Stream;
+use super::progress::Progress;
 use super::request::{self, Failure, Request};
 use super::script::{self, Missing, Wanted};
 use super::send_file;
 use crate::python::{Exception, Object, PyResult, Python, Raised, caught};
 use crate::sys::{descriptors, fork};
 use mod_wsgi_core::wire::{LogLevel, RELOADING, RequestHead};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -41,12 +43,14 @@ fn thread_number() -> u32 {
 }
 
 /// Runs a request on this thread, which is detached. `daemon_start` is when a daemon got it, in microseconds since the
-/// epoch. The exchange is given back, unless a fault of ours has lost it.
+/// epoch, and `progress` where others see how it stands. The exchange is given back, unless the request was given up or a
+/// fault of ours has lost it.
 pub fn run(
     interpreters: &'static Interpreters,
     exchange: Box<dyn Exchange>,
     head: &RequestHead<'_>,
     daemon_start: u64,
+    progress: Option<&'static Progress>,
 ) -> (Outcome, Option<Box<dyn Exchange>>) {
     let mut exchange = exchange;
     if let Err(error) = environ::check(head) {
@@ -63,9 +67,15 @@ pub fn run(
         }
     };
     let changed = (head.settings & RELOADING != 0).then(|| script::changed(head.script));
-    let request = Request::begin(interpreter, head.script.to_vec(), exchange);
+    let socket = exchange.socket().map(|socket| socket.as_raw_fd());
+    let request = Request::begin(interpreter, head.script.to_vec(), exchange, progress);
+    if let Some(progress) = progress {
+        progress.begin(&request, head, daemon_start, socket);
+    }
     let outcome = on_this_thread(&request, |py| in_python(py, interpreter, &request, head, changed, daemon_start));
     let outcome = outcome.unwrap_or_else(|| request.after_panic());
+    let expired = progress.is_some_and(Progress::is_expired);
+    let outcome = if expired && matches!(outcome, Outcome::Failed(_)) { Outcome::Failed(504) } else { outcome };
     (outcome, request.end())
 }
 
@@ -99,6 +109,9 @@ fn in_python(
     changed: Option<Option<i64>>,
     daemon_start: u64,
 ) -> Outcome {
+    if request.progress.is_some_and(Progress::take_interrupt) {
+        py.clear_interrupt();
+    }
     let wanted = Wanted { path: head.script, changed, resource: Some(head.script), request: Some(request) };
     let module = match script::find(py, interpreter, wanted) {
         Ok(module) => module,
@@ -124,6 +137,11 @@ fn in_python(
         Ok(()) => Outcome::Complete,
         Err(Stop::Gone) => Outcome::Gone,
         Err(Stop::Short) => Outcome::Truncated,
+        Err(Stop::Raised(raised)) if raised.is_a(&state.types.request_timeout.get(py)) => {
+            let outcome = if committed { "the response is cut off" } else { "the client gets 504" };
+            request.log(py, LogLevel::Info, &format!("WSGI7025: RequestTimeout has ended the request; {outcome}"));
+            if committed { Outcome::Truncated } else { Outcome::Failed(504) }
+        }
         Err(Stop::Raised(raised)) => {
             failure::log_exception(py, interpreter, Some(request), &request.script, &raised);
             if committed { Outcome::Truncated } else { Outcome::Failed(500) }
@@ -173,6 +191,9 @@ fn call<'py>(
     let environ = environ::build(py, state, request, errors, head, arrival)?;
     let adapter = state.types.adapter_object(py, request)?;
     let start_response = adapter.attribute(&state.names.start_response.get(py))?;
+    if let Some(progress) = request.progress {
+        progress.call();
+    }
     let result = callable.call([&environ, &start_response])?;
     let sent = match send_file::send(py, request, &result, head) {
         Some(sent) => sent,
@@ -235,7 +256,10 @@ fn close<'py>(py: Python<'py>, request: &Request, result: &Object<'py>) -> Resul
             Err(raised)
         }
     };
-    if let Err(raised) = failed {
+    if let Err(raised) = failed.or_else(|raised| {
+        // What it was to interrupt has ended.
+        if raised.is_a(&state.types.request_timeout.get(py)) { Ok(()) } else { Err(raised) }
+    }) {
         failure::log_exception(py, request.interpreter, Some(request), &request.script, &raised);
     }
     Ok(())

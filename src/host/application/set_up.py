@@ -18,7 +18,10 @@ class Restricted(object):
     def __init__(self, stream):
         object.__setattr__(self, "_text", "%s access restricted by mod_wsgi" % stream)
 
-    def __getattribute__(self, name):
+    def __getattribute__(self, name, is_finalizing=sys.is_finalizing):
+        if name == "flush" and is_finalizing():
+            # Python's own, at its end.
+            return lambda: None
         raise OSError(object.__getattribute__(self, "_text"))
 
 
@@ -108,7 +111,16 @@ if switch_interval is not None:
 install_module()
 replace_streams()
 sys.argv = ["mod_wsgi"]
-if restrict_signal:
+if is_service:
+    # The script runs in the main thread, and ends when it is told to.
+    import signal
+
+    def end(signum, frame):
+        raise SystemExit
+
+    if is_main:
+        signal.signal(signal.SIGTERM, end)
+elif restrict_signal:
     import signal
     signal.signal = SignalIntercept(signal.signal)
 set_environment()

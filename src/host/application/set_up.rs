@@ -86,6 +86,7 @@ pub fn set_up<'py>(
     module.set("maximum_processes", &py.int(launch.processes.into())?)?;
     module.set("threads_per_process", &py.int(launch.threads.into())?)?;
     module.set("FileWrapper", &state.types.file_wrapper.get(py))?;
+    module.set("RequestTimeout", &state.types.request_timeout.get(py))?;
 
     let globals = py.dict()?;
     let put = |name: &str, value: &Object<'py>| globals.set_entry(&py.text(name)?, value);
@@ -94,6 +95,7 @@ pub fn set_up<'py>(
     put("__builtins__", &py.import("builtins")?)?;
     put("module", &module)?;
     put("is_main", &py.bool(application_group.is_empty()))?;
+    put("is_service", &py.bool(!launch.process_group.is_empty() && launch.threads == 0))?;
     put("is_daemon", &py.bool(!launch.process_group.is_empty()))?;
     put("stderr", &output::thread_stream(py, state, "<stderr>")?)?;
     put("stdout", &output::thread_stream(py, state, "<stdout>")?)?;
