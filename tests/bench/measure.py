@@ -37,6 +37,8 @@ class Measurement:
     p99_ms: float
     memory_mib: float
     """Proportional set size of all those processes after the round."""
+    largest_mib: float
+    """Resident set size of the largest of them."""
     errors: int
 
 
@@ -58,6 +60,7 @@ def running(mode: str, row: str, modules: list[Path]):
         for module in modules:
             site = Site("event", mode, module)
             site.write("bench.wsgi", ROWS[row].script)
+            site.path("bench.bin").write_bytes(b"x" * ROWS[row].file_size)
             # One child with enough threads for all connections, so that pools are alike in every round.
             site.mpm_sizes = "ThreadLimit 128\nStartServers 1\nServerLimit 1\nThreadsPerChild 128\nMaxRequestWorkers 128\nMaxRequestsPerChild 0"
             site.add("MaxKeepAliveRequests 0", "LogLevel warn")
@@ -89,12 +92,13 @@ def measure(server: Server, connections: int, seconds: int) -> Measurement:
         raise SystemExit(f"wrk failed:\n{done.stdout}{done.stderr}")
     report = json.loads(found[0])
     requests = max(report["requests"], 1)
-    memory = sum(processes.memory_kib(pid)["Pss"] for pid in server.processes())
+    memory = [processes.memory_kib(pid) for pid in server.processes()]
     return Measurement(
         per_second=report["requests"] / (report["microseconds"] / 1e6),
         cpu_microseconds=used * 1e6 / requests,
         p50_ms=report["p50"] / 1000,
         p99_ms=report["p99"] / 1000,
-        memory_mib=memory / 1024,
+        memory_mib=sum(one["Pss"] for one in memory) / 1024,
+        largest_mib=max(one["Rss"] for one in memory) / 1024,
         errors=report["errors"],
     )

@@ -4,6 +4,7 @@ use super::exchange::{Exchange, Gone};
 use super::interpreters::Interpreter;
 use super::progress::{Progress, Wait};
 use super::response::Response;
+use super::spare;
 use crate::log;
 use crate::python::{Exception, PyResult, Python};
 use crate::sys::fork;
@@ -131,7 +132,7 @@ impl Request {
             let line = std::mem::take(&mut inner.partial);
             self.write_line(&mut inner, LogLevel::Error, &line);
         }
-        inner.body = Vec::new();
+        spare::give_back(std::mem::take(&mut inner.body));
         inner.exchange.take()
     }
 
