@@ -1,5 +1,6 @@
 """Questions to an .rpm file."""
 
+import stat
 import subprocess
 
 NAME = "python3-mod_wsgi"
@@ -26,7 +27,7 @@ def query(rpm, *arguments):
 def files(rpm):
     """Return {path: (mode, owner)} of the files and links in it."""
     rows = [line.split() for line in query(rpm, "--qf", "[%{FILENAMES} %{FILEMODES:octal} %{FILEUSERNAME}/%{FILEGROUPNAME}\n]")]
-    return {path: (int(mode, 8) & 0o7777, owner) for path, mode, owner in rows if not mode.startswith("04")}
+    return {path: (stat.S_IMODE(int(mode, 8)), owner) for path, mode, owner in rows if not stat.S_ISDIR(int(mode, 8))}
 
 
 def relations(rpm, kind):
