@@ -110,14 +110,8 @@ pub struct DaemonOptions {
 
 /// Options that are accepted and checked, and whose effect comes with a later release. A group that gives one gets a
 /// warning at start, so that nobody relies on them unknowing.
-pub const WITHOUT_EFFECT: &[&str] = &[
-    "startup-timeout",
-    "deadlock-timeout",
-    "request-timeout",
-    "interrupt-timeout",
-    "response-socket-timeout",
-    "server-metrics",
-];
+pub const WITHOUT_EFFECT: &[&str] =
+    &["startup-timeout", "deadlock-timeout", "request-timeout", "interrupt-timeout", "response-socket-timeout"];
 
 /// Worker threads per process when nothing is said.
 pub const DEFAULT_THREADS: u32 = 15;

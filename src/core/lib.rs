@@ -14,6 +14,7 @@ pub mod group_name;
 pub mod interpreter_options;
 pub mod launch;
 pub mod response_rules;
+pub mod scoreboard;
 pub mod script_call;
 pub mod trusted_proxy;
 pub mod wire;

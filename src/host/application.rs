@@ -5,14 +5,18 @@
 
 pub mod exchange;
 pub mod interpreters;
+pub mod metrics;
 
 mod adapter;
 mod advice;
 mod call;
 mod environ;
+mod events;
 mod failure;
 mod file_wrapper;
 mod input;
+mod members;
+mod observe;
 mod output;
 mod request;
 mod response;

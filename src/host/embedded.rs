@@ -10,7 +10,7 @@ use crate::sys::fork;
 use mod_wsgi_core::embedded::outcome;
 use mod_wsgi_core::launch::Launch;
 use mod_wsgi_core::script_call::Call;
-use mod_wsgi_core::wire::{FilePart, LogLevel, RequestHead};
+use mod_wsgi_core::wire::{FilePart, LogLevel, LogRecord, RequestHead};
 use std::any::Any;
 use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
@@ -42,6 +42,7 @@ pub fn start(launch: &[u8], server_log: ServerLog) -> bool {
     log::use_server(server_log);
     fork::watch();
     let started = Launch::decode(launch).map_err(|error| error.to_string()).and_then(|launch| {
+        log::set_level(launch.log_level);
         let main = initialize(&launch, Interpreter::main)?;
         Interpreters::start(launch, main)
     });
@@ -197,8 +198,8 @@ impl Exchange for Direct {
         self.apache.request_rec()
     }
 
-    fn log(&mut self, level: LogLevel, line: &[u8]) {
-        self.apache.log(level, line);
+    fn log(&mut self, record: LogRecord<'_>) {
+        self.apache.log(record);
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

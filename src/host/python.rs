@@ -13,6 +13,7 @@ mod interpreter;
 mod module;
 mod object;
 mod raised;
+mod waits;
 
 pub use class::{Args, Class, Definition, Fields, Visit, base_value_of, new_instance, value_of};
 pub use config::initialize;
@@ -21,6 +22,7 @@ pub use interpreter::{Interpreter, OWN_LOCK, run_exit_functions};
 pub use module::{ModuleState, create_module, state_of};
 pub use object::{Borrowed, Object, Stored};
 pub use raised::{Exception, Raised};
+pub use waits::Waits;
 
 use pyo3::ffi;
 use std::marker::PhantomData;
@@ -39,7 +41,7 @@ struct Reattach(*mut ffi::PyThreadState);
 impl Drop for Reattach {
     fn drop(&mut self) {
         // SAFETY: the state is the one `PyEval_SaveThread` gave to this thread in `Python::detach`.
-        unsafe { ffi::PyEval_RestoreThread(self.0) }
+        waits::timed(|| unsafe { ffi::PyEval_RestoreThread(self.0) });
     }
 }
 

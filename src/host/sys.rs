@@ -9,3 +9,4 @@ pub mod library;
 pub mod locale;
 pub mod signals;
 pub mod title;
+pub mod usage;

@@ -14,6 +14,7 @@ pub mod hooks;
 pub mod log;
 pub mod pool;
 pub mod request;
+pub mod scoreboard;
 pub mod server;
 pub mod table;
 

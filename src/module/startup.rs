@@ -89,7 +89,7 @@ pub fn post_config(pconf: Pool<'_>, main: Server<'_>) -> Result<Option<Arc<Runti
         pooled: Pooled::default(),
         user,
     });
-    let embedded = crate::embedded::Settings::new(&config.python, definitions, hosts);
+    let embedded = crate::embedded::Settings::new(config, definitions, hosts);
     Ok(Some(Arc::new(Runtime { groups: groups.collect(), embedded })))
 }
 

@@ -1,5 +1,6 @@
 //! The interpreters of this process: one for each application group, made on first use and kept.
 
+use super::metrics;
 use super::script::Scripts;
 use super::set_up;
 use super::state::State;
@@ -94,6 +95,7 @@ impl Interpreters {
         ignore(main.python.set(main_python));
         let state = main_python.attach(|py| set_up::set_up(py, launch, b"", false).map_err(|raised| raised.text()))?;
         ignore(main.state.set(state));
+        metrics::note_ready();
         Ok(Box::leak(Box::new(Self { launch, main, main_python, table: Mutex::default(), making: Mutex::default() })))
     }
 

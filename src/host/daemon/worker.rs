@@ -4,7 +4,7 @@ use super::connection::{Connection, Input, Unit};
 use super::link::Link;
 use super::service::{self, LISTENER, STOP, Service};
 use crate::application::exchange::Gone;
-use crate::application::{Outcome, run};
+use crate::application::{Outcome, metrics, run};
 use crate::ignore;
 use crate::log;
 use crate::python::caught;
@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// Waits for events until the service stops.
 pub fn work(service: &Service) {
+    // It is one that runs requests from now on, whether it gets one or not.
+    metrics::this_thread();
     loop {
         let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }];
         let name = match epoll::wait(&service.epoll, &mut events[..], None) {
