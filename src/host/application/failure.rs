@@ -48,7 +48,7 @@ pub fn log_callback(
     let (kind, place) = (raised.value().type_name(), interpreter.description());
     let number = if raised.is(Exception::SystemExit) { "WSGI0190" } else { "WSGI0112" };
     let header =
-        format!("{number}: {kind} exception raised by a callback for the event '{event}' in {place}; ignored.");
+        format!("{number}: {kind} exception raised by event callback for '{event}' in {place}; ignored.");
     write(py, request, &lines(header, interpreter, raised));
 }
 
