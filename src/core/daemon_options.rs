@@ -104,14 +104,16 @@ pub struct DaemonOptions {
     pub virtual_memory_limit: u64,
     /// Whether `mod_wsgi.server_metrics()` answers.
     pub server_metrics: bool,
+    /// Whether programs that a process executes cannot have more rights than it has. Ours alone; the C module has no such
+    /// option, and its processes have no such limit.
+    pub no_new_privileges: bool,
     /// The options that were given, in order, for a note on those without effect.
     pub given: Vec<String>,
 }
 
 /// Options that are accepted and checked, and whose effect comes with a later release. A group that gives one gets a
 /// warning at start, so that nobody relies on them unknowing.
-pub const WITHOUT_EFFECT: &[&str] =
-    &["startup-timeout", "deadlock-timeout", "request-timeout", "interrupt-timeout", "response-socket-timeout"];
+pub const WITHOUT_EFFECT: &[&str] = &["response-socket-timeout"];
 
 /// Worker threads per process when nothing is said.
 pub const DEFAULT_THREADS: u32 = 15;
@@ -168,6 +170,7 @@ impl DaemonOptions {
             memory_limit: 0,
             virtual_memory_limit: 0,
             server_metrics: false,
+            no_new_privileges: true,
             given: Vec::new(),
         }
     }
@@ -245,6 +248,7 @@ impl DaemonOptions {
             "memory-limit" => self.memory_limit = whole(name, &value, 0..=i64::MAX as u64)?,
             "virtual-memory-limit" => self.virtual_memory_limit = whole(name, &value, 0..=i64::MAX as u64)?,
             "server-metrics" => self.server_metrics = on_off(name, &value)?,
+            "no-new-privileges" => self.no_new_privileges = on_off(name, &value)?,
             unknown => return Err(format!("'{unknown}' is not an option of WSGIDaemonProcess")),
         }
         Ok(())

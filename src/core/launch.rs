@@ -12,8 +12,10 @@ pub mod descriptors {
     pub const LISTENER: i32 = 4;
     /// The group's [`crate::launch::board`], shared memory.
     pub const BOARD: i32 = 5;
+    /// A pipe without waiting; a newline in it wakes the parent, which then looks at its control sockets.
+    pub const BELL: i32 = 6;
     /// The first of [`super::Launch::predecessors`] control sockets of processes that this one replaces.
-    pub const FIRST_PREDECESSOR: i32 = 6;
+    pub const FIRST_PREDECESSOR: i32 = 7;
 }
 
 /// What a group's processes tell Apache's children without a system call, in shared memory. First a native `u32` for each
@@ -228,12 +230,20 @@ launch! {
     socket_timeout: u64,
     /// Limit of the wait for a thread since the request was read by Apache, in milliseconds; 0 is none.
     queue_timeout: u64,
-    /// Requests after which the process retires; 0 is none.
+    /// Requests after which the process is to be replaced; 0 is none.
     maximum_requests: u64,
-    /// Uptime after which the process retires, in milliseconds; 0 is none.
+    /// Uptime after which the process is to be replaced, in milliseconds; 0 is none.
     restart_interval: u64,
-    /// Time without a request after which the process retires, in milliseconds, once it has had one; 0 is none.
+    /// Time without a request after which the process is to be replaced, in milliseconds, once it has had one; 0 is none.
     inactivity_timeout: u64,
+    /// Time for one request with one thread, in milliseconds; with more threads it is longer. 0 is no limit.
+    request_timeout: u64,
+    /// Time for a request to end after `mod_wsgi.RequestTimeout` was raised in it, in milliseconds; 0 raises nothing.
+    interrupt_timeout: u64,
+    /// Time for the first script to be loaded, from a request for it, in milliseconds; 0 is no limit.
+    startup_timeout: u64,
+    /// Time without a chance to run Python after which the process is replaced, in milliseconds; 0 is no limit.
+    deadlock_timeout: u64,
     /// Time for the running requests to end once the process retires, in milliseconds.
     graceful_timeout: u64,
     /// The same after SIGUSR1, in milliseconds; 0 takes `graceful_timeout`.
@@ -273,6 +283,9 @@ pub enum Message {
     Retire,
     /// From the daemon: it takes requests.
     Ready,
+    /// From the daemon: another process is to take its place; until that one says [`Message::Retire`] this one may still
+    /// serve.
+    Renew,
     /// From the daemon: it cannot run, and ends; the text says why, with its WSGI number in front.
     Failed(Vec<u8>),
 }
@@ -282,6 +295,7 @@ impl Message {
     pub const LAUNCH: u8 = b'l';
     const RETIRE: u8 = b't';
     const READY: u8 = b'r';
+    const RENEW: u8 = b'n';
     /// The kind byte of [`Message::Failed`], which the daemon's start script writes too.
     pub const FAILED: u8 = b'f';
 
@@ -292,6 +306,7 @@ impl Message {
             Self::Launch(block) => (Self::LAUNCH, block),
             Self::Retire => (Self::RETIRE, b""),
             Self::Ready => (Self::READY, b""),
+            Self::Renew => (Self::RENEW, b""),
             Self::Failed(text) => (Self::FAILED, text),
         };
         let mut out = vec![kind];
@@ -310,6 +325,7 @@ impl Message {
             Self::LAUNCH => Self::Launch(text.to_vec()),
             Self::RETIRE => Self::Retire,
             Self::READY => Self::Ready,
+            Self::RENEW => Self::Renew,
             Self::FAILED => Self::Failed(text.to_vec()),
             other => return Err(WireError::UnknownKind(other)),
         };

@@ -18,6 +18,7 @@ mod input;
 mod members;
 mod observe;
 mod output;
+pub mod progress;
 mod request;
 mod response;
 mod run;
@@ -28,4 +29,4 @@ mod state;
 
 pub use call::call;
 pub use run::{Outcome, run};
-pub use script::preload;
+pub use script::{has_loaded, preload};

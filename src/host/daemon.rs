@@ -4,9 +4,12 @@
 
 mod connection;
 mod control;
+mod inspector;
 mod link;
+mod reason;
 mod service;
 mod shut_down;
+mod timers;
 mod worker;
 
 use crate::application::interpreters::Interpreters;
@@ -15,6 +18,7 @@ use crate::python::Interpreter;
 use crate::sys::{board::Place, descriptors, fork, locale, signals, title};
 use crate::{log, sys};
 use control::Control;
+use inspector::Inspector;
 use mod_wsgi_core::launch::{Launch, descriptors as files};
 use mod_wsgi_core::wire::LogLevel;
 use service::Service;
@@ -31,9 +35,15 @@ pub fn serve(main: &'static Interpreter) -> i32 {
         log::write(LogLevel::Crit, "WSGI7002: mod_wsgi_daemon.py is started by Apache, not by hand");
         return EXIT_CONFIG;
     };
-    let mut control = Control::new(control);
+    let Some(bell) = descriptors::take(files::BELL) else {
+        log::write(LogLevel::Crit, "WSGI7004: the pipe to wake Apache was not passed on");
+        return EXIT_CONFIG;
+    };
+    let mut control = Control::new(control, bell);
     match start(&mut control, main) {
-        Ok((service, signals)) => shut_down::serve_until_the_end(&service, &mut control, &signals),
+        Ok((service, signals, inspector)) => {
+            shut_down::serve_until_the_end(&service, &mut control, &signals, &inspector)
+        }
         Err(why) => {
             log::write(LogLevel::Crit, &why);
             control.failed(&why);
@@ -42,7 +52,7 @@ pub fn serve(main: &'static Interpreter) -> i32 {
     }
 }
 
-fn start(control: &mut Control, main: &'static Interpreter) -> Result<(Arc<Service>, OwnedFd), String> {
+fn start(control: &mut Control, main: &'static Interpreter) -> Result<(Arc<Service>, OwnedFd, Inspector), String> {
     let launch =
         control.launch().map_err(|why| format!("WSGI7003: Apache did not say what this process is to do: {why}"))?;
     log::set_level(launch.log_level);
@@ -59,12 +69,13 @@ fn start(control: &mut Control, main: &'static Interpreter) -> Result<(Arc<Servi
         .map_err(|why| format!("WSGI0035: the main interpreter of daemon '{group}' cannot be set up: {why}"))?;
     preload(interpreters);
     let signals = signals::catch().map_err(|error| format!("WSGI7005: signals cannot be caught: {error}"))?;
-    let service = Service::start(interpreters, listener, place)
-        .map_err(|error| format!("WSGI7006: threads cannot be started: {error}"))?;
+    let cannot = |error| format!("WSGI7006: threads cannot be started: {error}");
+    let inspector = Inspector::start().map_err(cannot)?;
+    let service = Service::start(interpreters, listener, place).map_err(cannot)?;
     control.ready();
     predecessors.into_iter().for_each(control::retire);
     log::write(LogLevel::Debug, &format!("WSGI7013: this process of group '{group}' takes requests"));
-    Ok((service, signals))
+    Ok((service, signals, inspector))
 }
 
 /// What the process needs besides Python: title, locale, working directory.

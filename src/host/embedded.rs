@@ -70,7 +70,7 @@ pub fn handle(apache: Apache, head: &[u8]) -> i32 {
         }
     };
     let running = count_running();
-    let (ended, exchange) = run(interpreters, direct, &head, 0);
+    let (ended, exchange) = run(interpreters, direct, &head, 0, None);
     drop(running);
     let delivered = match exchange.map(|exchange| exchange.into_any().downcast::<Direct>()) {
         Some(Ok(mut direct)) => direct.deliver(b"", false),

@@ -13,6 +13,7 @@ mod interpreter;
 mod module;
 mod object;
 mod raised;
+mod threads;
 mod waits;
 
 pub use class::{Args, Class, Definition, Fields, Visit, base_value_of, new_instance, value_of};
@@ -22,6 +23,7 @@ pub use interpreter::{Interpreter, OWN_LOCK, run_exit_functions};
 pub use module::{ModuleState, create_module, state_of};
 pub use object::{Borrowed, Object, Stored};
 pub use raised::{Exception, Raised};
+pub use threads::thread_ident;
 pub use waits::Waits;
 
 use pyo3::ffi;

@@ -7,6 +7,7 @@ pub mod descriptors;
 pub mod fork;
 pub mod library;
 pub mod locale;
+pub mod native_stack;
 pub mod signals;
 pub mod title;
 pub mod usage;

@@ -5,12 +5,14 @@
 //! never without somebody who answers, and a generation that cannot start never replaces one that serves.
 //!
 //! The parent has one thread, and httpd calls from it only: in `post_config`, when a process has ended, about every ten
-//! seconds (`monitor`), and at its end.
+//! seconds (`monitor`), and at its end. A process that wants to be replaced rings a [`bell`], and serves on until its
+//! successor is ready.
 
+mod bell;
 mod listener;
 mod plan;
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,14 +31,21 @@ use crate::apache::child::Watch;
 use crate::apache::log;
 use crate::apache::server::Server;
 use crate::sys::spawn::{self, Descriptors, Step};
+use crate::sys::wake;
+use bell::Bell;
 use listener::Listener;
 
-/// How long a group that could not start a process waits before it tries again. Apache's parent looks after groups about
-/// every ten seconds, so that is the least.
-const RETRY: Duration = Duration::from_secs(10);
+/// How long it is before a process that could not start, or did not live long, is started again: so many seconds the first
+/// time, twice as many each time after, and [`LONGEST_RETRY`] at most.
+const RETRY: u64 = 2;
+const LONGEST_RETRY: u64 = 30;
+/// A process that crashes within that time of its start counts as one that did not live long. So many of them in a row are
+/// replaced at once, before they are given time.
+const SHORT_LIFE: Duration = Duration::from_secs(2);
+const SHORT_LIVES: u32 = 5;
 
 /// All groups of this httpd. It outlives configurations, as the processes do.
-static REGISTRY: Mutex<Registry> = Mutex::new(Registry { groups: Vec::new(), parent: 0, sockets: 0 });
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry { groups: Vec::new(), parent: 0, sockets: 0, bell: None });
 
 fn registry() -> MutexGuard<'static, Registry> {
     // After a panic the registry is still a list of processes to stop.
@@ -50,6 +59,8 @@ struct Registry {
     parent: u32,
     /// How many sockets have been made so far.
     sockets: u32,
+    /// There from the first group on.
+    bell: Option<Bell>,
 }
 
 /// A group of daemon processes.
@@ -66,6 +77,14 @@ struct Group {
     refused: Option<String>,
     /// Processes of this generation to be started at a time: their index and the slot that says `FAILED` meanwhile.
     waiting: Vec<(u32, u32, Instant)>,
+    /// How many processes in a row could not start, or did not live long.
+    failures: u32,
+    /// How many processes in a row did not live long.
+    short_lives: u32,
+    /// Rings the bell of the registry.
+    rope: Arc<OwnedFd>,
+    /// The time for which the parent will be woken last.
+    alarm: Option<Instant>,
     /// No longer configured; gone with the next reload.
     dropped: bool,
 }
@@ -80,6 +99,15 @@ struct Process {
     generation: u64,
     control: UnixStream,
     watch: Option<Watch>,
+    started: Instant,
+    /// What it has said and is not understood yet.
+    received: Vec<u8>,
+    /// Why it cannot run, if it has said so.
+    failed: Option<String>,
+    /// Whether its successor was started.
+    replaced: bool,
+    /// How many processes of the machine were killed for lack of memory before it started.
+    out_of_memory: u64,
 }
 
 /// What an Apache child needs to reach a group.
@@ -102,6 +130,11 @@ pub fn configure(main: Server<'_>, plans: Vec<(Plan, SocketPlan)>) -> Result<Vec
         main.stop_processes_at_the_end();
     }
     registry.forget_dropped();
+    if registry.bell.is_none() && !plans.is_empty() {
+        let bell = Bell::new().map_err(|error| format!("WSGI7052: a pipe cannot be made: {error}"))?;
+        registry.bell = Some(bell);
+        wake::at_the_end_of_a_child();
+    }
     for group in &mut registry.groups {
         group.dropped = !plans.iter().any(|(plan, socket)| group.is_for(plan, socket));
         if group.dropped {
@@ -115,7 +148,8 @@ pub fn configure(main: Server<'_>, plans: Vec<(Plan, SocketPlan)>) -> Result<Vec
             Some(at) => at,
             None => {
                 registry.sockets += 1;
-                let group = Group::open(plan.clone(), socket_plan, registry.sockets)?;
+                let rope = registry.bell.as_ref().map(Bell::rope).ok_or("WSGI7052: there is no bell")?;
+                let group = Group::open(plan.clone(), socket_plan, registry.sockets, rope)?;
                 registry.groups.push(group);
                 registry.groups.len() - 1
             }
@@ -126,10 +160,21 @@ pub fn configure(main: Server<'_>, plans: Vec<(Plan, SocketPlan)>) -> Result<Vec
         group.start_generation(main);
         reaches.push(Reach { socket: group.listener.path().to_path_buf(), board: Arc::clone(&group.board) });
     }
+    registry.be_woken(main);
     Ok(reaches)
 }
 
 impl Registry {
+    /// Sees to it that the parent is woken when a process rings, and when one is to be tried again.
+    fn be_woken(&mut self, main: Server<'_>) {
+        let Some(bell) = &mut self.bell else { return };
+        bell.listen(main);
+        let now = Instant::now();
+        for after in self.groups.iter_mut().filter_map(Group::new_retry) {
+            bell.set_alarm(main, after.saturating_duration_since(now) + Duration::from_millis(500));
+        }
+    }
+
     fn forget_dropped(&mut self) {
         for group in self.groups.iter().filter(|group| group.dropped) {
             if let Err(error) = group.listener.remove() {
@@ -143,7 +188,7 @@ impl Registry {
 }
 
 impl Group {
-    fn open(plan: Plan, socket_plan: SocketPlan, number: u32) -> Result<Self, String> {
+    fn open(plan: Plan, socket_plan: SocketPlan, number: u32, rope: Arc<OwnedFd>) -> Result<Self, String> {
         let name = plan.definition.options.name.clone();
         let said = |reason: String| format!("WSGI7052: daemon process group '{name}': {reason}");
         let listener = Listener::open(&socket_plan, number).map_err(said)?;
@@ -157,6 +202,10 @@ impl Group {
             generation: 0,
             refused: None,
             waiting: Vec::new(),
+            failures: 0,
+            short_lives: 0,
+            rope,
+            alarm: None,
             dropped: false,
             name,
         })
@@ -169,6 +218,7 @@ impl Group {
     fn start_generation(&mut self, main: Server<'_>) {
         self.generation += 1;
         self.refused = None;
+        (self.failures, self.short_lives) = (0, 0);
         self.clear_waiting();
         for index in 0..self.plan.processes {
             self.start(main, index);
@@ -204,10 +254,22 @@ impl Group {
                 log::main_server(LogLevel::Info, text.as_bytes());
             }
             Err(reason) => {
-                self.wait(index, slot);
                 self.refuse(&reason);
+                self.wait(index, slot);
             }
         }
+    }
+
+    /// How long it is before another start, after this many failures in a row.
+    fn retry_after(&self) -> Duration {
+        let doubled = RETRY.saturating_mul(1 << self.failures.min(10));
+        Duration::from_secs(doubled.min(LONGEST_RETRY))
+    }
+
+    /// The first time at which a start is to be tried again, unless it was answered before.
+    fn new_retry(&mut self) -> Option<Instant> {
+        let first = self.waiting.iter().map(|(.., at)| *at).min()?;
+        (self.alarm.replace(first) != Some(first)).then_some(first)
     }
 
     /// Says once why the group cannot run.
@@ -222,9 +284,10 @@ impl Group {
         let serving = self.processes.iter().any(|process| self.board.get(process.slot) == state::READY);
         let outcome = if serving { "its earlier processes go on serving" } else { "requests for it get 503" };
         let text = format!(
-            "{number}: daemon process group '{}': {reason}; {outcome}, and the start is tried again every {} seconds",
+            "{number}: daemon process group '{}': {reason}; {outcome}, and the start is tried again in {} seconds, later every \
+             {LONGEST_RETRY}",
             self.name,
-            RETRY.as_secs()
+            self.retry_after().as_secs()
         );
         log::main_server(LogLevel::Error, text.as_bytes());
         self.refused = Some(match number {
@@ -235,14 +298,16 @@ impl Group {
 
     fn wait(&mut self, index: u32, slot: u32) {
         self.board.set(slot, state::FAILED);
-        self.waiting.push((index, slot, Instant::now() + RETRY));
+        self.waiting.push((index, slot, Instant::now() + self.retry_after()));
+        self.failures += 1;
     }
 
     fn try_start(&self, main: Server<'_>, index: u32, slot: u32) -> Result<Process, String> {
         let recipe = self.plan.recipe.as_ref().map_err(Clone::clone)?;
         let is_predecessor = |process: &&Process| {
             let last = self.plan.processes.saturating_sub(1);
-            process.generation < self.generation && (process.index == index || index == last && process.index > last)
+            (process.generation < self.generation || process.replaced)
+                && (process.index == index || index == last && process.index > last)
         };
         let predecessors: Vec<_> = self.processes.iter().filter(is_predecessor).map(|p| p.control.as_fd()).collect();
         let launch = Launch { slot, predecessors: predecessors.len() as u32, ..self.plan.launch.clone() };
@@ -250,6 +315,7 @@ impl Group {
             log: self.plan.log,
             listener: self.listener.socket(),
             board: self.board.file(),
+            bell: self.rope.as_fd(),
             predecessors,
         };
         let (pid, control) = spawn::spawn(recipe, &descriptors).map_err(|failure| self.explain(failure))?;
@@ -265,7 +331,34 @@ impl Group {
                 format!("process {pid} did not take its launch block: {error}").as_bytes(),
             );
         }
-        Ok(Process { pid, index, slot, generation: self.generation, control, watch: Watch::start(main, pid) })
+        Ok(Process {
+            pid,
+            index,
+            slot,
+            generation: self.generation,
+            control,
+            watch: Watch::start(main, pid),
+            started: Instant::now(),
+            received: Vec::new(),
+            failed: None,
+            replaced: false,
+            out_of_memory: out_of_memory(),
+        })
+    }
+
+    /// Hears what the processes have to say, and starts the successors of those that want one.
+    fn hear(&mut self, main: Server<'_>) {
+        let generation = self.generation;
+        let mut renewed = Vec::new();
+        for process in &mut self.processes {
+            if process.hear() && process.generation == generation && !process.replaced {
+                process.replaced = true;
+                renewed.push(process.index);
+            }
+        }
+        for index in renewed {
+            self.start(main, index);
+        }
     }
 
     /// Says what a step that failed means: who tried what, what the system answered, and what to change.
@@ -309,6 +402,31 @@ impl Group {
     }
 }
 
+impl Process {
+    /// Hears what it has to say; whether it wants a successor.
+    fn hear(&mut self) -> bool {
+        let mut wants = false;
+        // What has come is kept where the read then fails.
+        std::io::Read::read_to_end(&mut &self.control, &mut self.received).ok();
+        while let Ok(Some((message, taken))) = Message::split(&self.received) {
+            match message {
+                Message::Renew => wants = true,
+                Message::Failed(text) => self.failed = Some(String::from_utf8_lossy(&text).into_owned()),
+                Message::Ready | Message::Retire | Message::Launch(_) => {}
+            }
+            self.received.drain(..taken);
+        }
+        wants
+    }
+}
+
+/// How many processes of the machine the kernel has killed for lack of memory; 0 where it does not say.
+fn out_of_memory() -> u64 {
+    let counters = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    let line = counters.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    line.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
 fn tell_to_retire(process: &Process) {
     if let Err(error) = std::io::Write::write_all(&mut &process.control, &Message::Retire.encode()) {
         let text = format!("process {} cannot be told to retire ({error}), so it is sent SIGTERM", process.pid);
@@ -317,77 +435,132 @@ fn tell_to_retire(process: &Process) {
     }
 }
 
-/// A process has ended; `status` is what httpd tells of it.
+/// A child of httpd has ended that is ours; `status` is what httpd tells of it.
 pub fn ended(pid: i32, status: Option<i32>) {
     let mut registry = registry();
     if registry.parent != std::process::id() {
         return;
     }
-    let Some(group) = registry.groups.iter_mut().find(|group| group.processes.iter().any(|p| p.pid == pid)) else {
-        return;
-    };
-    let Some(at) = group.processes.iter().position(|process| process.pid == pid) else { return };
-    let process = group.processes.remove(at);
-    let was_ready = matches!(group.board.get(process.slot), state::READY | state::RETIRING);
-    group.board.set(process.slot, state::EMPTY);
-    let said = last_words(&process.control);
-    if let Some(watch) = process.watch {
-        watch.end();
+    let woken = registry.bell.as_mut().is_some_and(|bell| bell.was_it(pid));
+    if !woken {
+        registry.process_ended(pid, status);
     }
-    let how = spawn::describe(status);
-    let name = group.name.clone();
-    if group.dropped || process.generation < group.generation || crate::apache::server::is_stopping() {
-        log::main_server(
-            LogLevel::Info,
-            format!("daemon process {pid} of group '{name}' has retired ({how})").as_bytes(),
-        );
-        return;
-    }
-    if was_ready {
-        let (level, number) = if status == Some(0) { (LogLevel::Info, "") } else { (LogLevel::Error, "WSGI7055: ") };
-        let text = format!("{number}daemon process {pid} of group '{name}' has ended: {how}; another one is started");
-        log::main_server(level, text.as_bytes());
-        crate::apache::server::with_main(|main| group.start(main, process.index));
-    } else {
-        let reason = said.unwrap_or_else(|| {
-            format!("WSGI7056: process {pid} ended before it was ready: {how}; what it said, if anything, stands before this line")
-        });
-        let slot = group.free_slot();
-        group.wait(process.index, slot);
-        group.refuse(&reason);
+    if !crate::apache::server::is_stopping() {
+        crate::apache::server::with_main(|main| registry.look_after(main));
     }
 }
 
-/// Why a process says that it cannot run, if it has said so.
-fn last_words(control: &UnixStream) -> Option<String> {
-    let mut buffer = Vec::new();
-    // What has come is kept where the read then fails.
-    std::io::Read::read_to_end(&mut &*control, &mut buffer).ok();
-    let mut rest = &buffer[..];
-    while let Ok(Some((message, taken))) = Message::split(rest) {
-        if let Message::Failed(text) = message {
-            return Some(String::from_utf8_lossy(&text).into_owned());
+impl Registry {
+    fn process_ended(&mut self, pid: i32, status: Option<i32>) {
+        let Some(group) = self.groups.iter_mut().find(|group| group.processes.iter().any(|p| p.pid == pid)) else {
+            return;
+        };
+        let Some(at) = group.processes.iter().position(|process| process.pid == pid) else { return };
+        let mut process = group.processes.remove(at);
+        // One that could not ring any more, or was not heard before its end.
+        process.hear();
+        if let Some(watch) = process.watch.take() {
+            watch.end();
         }
-        rest = rest.get(taken..)?;
+        group.process_ended(process, status);
     }
-    None
+
+    /// Hears the processes, and starts again what could not start before.
+    fn look_after(&mut self, main: Server<'_>) {
+        let now = Instant::now();
+        for group in self.groups.iter_mut().filter(|group| !group.dropped) {
+            group.hear(main);
+            let due: Vec<_> = group.waiting.iter().filter(|(.., at)| *at <= now).copied().collect();
+            group.waiting.retain(|(.., at)| *at > now);
+            for (index, slot, _) in due {
+                group.board.set(slot, state::EMPTY);
+                group.plan.recipe = crate::startup::retry_recipe(main, group.plan.definition.clone());
+                group.start(main, index);
+            }
+        }
+        self.be_woken(main);
+    }
 }
 
-/// Starts again what could not start before.
+impl Group {
+    fn process_ended(&mut self, process: Process, status: Option<i32>) {
+        let was_ready = matches!(self.board.get(process.slot), state::READY | state::RETIRING);
+        let running = self.board.load_of(process.slot);
+        self.board.set(process.slot, state::EMPTY);
+        let (pid, name, how) = (process.pid, &self.name, spawn::describe(status));
+        let expected = self.dropped || process.generation < self.generation || process.replaced;
+        if expected && status == Some(0) || crate::apache::server::is_stopping() {
+            let text = format!("daemon process {pid} of group '{name}' has retired ({how})");
+            return log::main_server(LogLevel::Info, text.as_bytes());
+        }
+        if !was_ready {
+            if expected {
+                return;
+            }
+            if status == Some(libc::SIGKILL) && self.short_lives < SHORT_LIVES {
+                self.short_lives += 1;
+                let text = format!(
+                    "WSGI7055: daemon process {pid} of group '{name}' was killed while it started; another one is started"
+                );
+                log::main_server(LogLevel::Error, text.as_bytes());
+                crate::apache::server::with_main(|main| self.start(main, process.index));
+                return;
+            }
+            let reason = process.failed.unwrap_or_else(|| {
+                format!("WSGI7056: process {pid} ended before it was ready: {how}; what it said, if anything, stands before this line")
+            });
+            let slot = self.free_slot();
+            self.refuse(&reason);
+            return self.wait(process.index, slot);
+        }
+        let killed = status == Some(libc::SIGKILL) && out_of_memory() > process.out_of_memory;
+        let memory = if killed { ", and the kernel has killed for lack of memory meanwhile" } else { "" };
+        let requests = match running {
+            0 => String::new(),
+            1 => "; with it a request that it ran".to_owned(),
+            number => format!("; with it {number} requests that it ran"),
+        };
+        let again = self.after_an_end(&process, status, expected);
+        let (level, number) = if status == Some(0) { (LogLevel::Info, "") } else { (LogLevel::Error, "WSGI7055: ") };
+        let text = format!(
+            "{number}daemon process {pid} of group '{}' has ended: {how}{memory}{requests}; {again}",
+            self.name
+        );
+        log::main_server(level, text.as_bytes());
+    }
+
+    /// Sees to the successor of a process that has ended; answers what the log says of it.
+    fn after_an_end(&mut self, process: &Process, status: Option<i32>, expected: bool) -> String {
+        if expected {
+            return "it was being replaced".to_owned();
+        }
+        // What an administrator kills is no crash.
+        let is_crash = !matches!(status, Some(0 | libc::SIGKILL));
+        if is_crash && process.started.elapsed() < SHORT_LIFE {
+            self.short_lives += 1;
+        } else {
+            (self.short_lives, self.failures) = (0, 0);
+        }
+        if self.short_lives <= SHORT_LIVES {
+            crate::apache::server::with_main(|main| self.start(main, process.index));
+            return "another one is started".to_owned();
+        }
+        let after = self.retry_after().as_secs();
+        let slot = self.free_slot();
+        self.wait(process.index, slot);
+        format!(
+            "another one is started in {after} seconds, since none of the last {} lived for {} seconds",
+            self.short_lives,
+            SHORT_LIFE.as_secs()
+        )
+    }
+}
+
+/// Looks after the processes, in case nobody has rung.
 pub fn look_after(main: Server<'_>) {
     let mut registry = registry();
-    if registry.parent != std::process::id() {
-        return;
-    }
-    let now = Instant::now();
-    for group in registry.groups.iter_mut().filter(|group| !group.dropped) {
-        let due: Vec<_> = group.waiting.iter().filter(|(.., at)| *at <= now).copied().collect();
-        group.waiting.retain(|(.., at)| *at > now);
-        for (index, slot, _) in due {
-            group.board.set(slot, state::EMPTY);
-            group.plan.recipe = crate::startup::retry_recipe(main, group.plan.definition.clone());
-            group.start(main, index);
-        }
+    if registry.parent == std::process::id() {
+        registry.look_after(main);
     }
 }
 
@@ -396,6 +569,9 @@ pub fn stop_all() {
     let mut registry = registry();
     if registry.parent != std::process::id() {
         return;
+    }
+    if let Some(bell) = registry.bell.take() {
+        bell.stop();
     }
     let mut grace = Duration::ZERO;
     for group in &registry.groups {
@@ -431,5 +607,7 @@ pub fn forget_in_child() {
     let mut registry = registry();
     if registry.parent != std::process::id() {
         registry.groups.clear();
+        registry.bell = None;
+        wake::no_more();
     }
 }

@@ -7,3 +7,4 @@ pub mod board;
 pub mod bridge;
 pub mod library;
 pub mod spawn;
+pub mod wake;

@@ -78,7 +78,9 @@ class Daemon:
         self.group, self.log, self.slot = group, Path(log), launch.get("slot", 0)
         self.control, theirs = socket.socketpair()
         self.control.settimeout(20)
-        files = [theirs.fileno(), group.listener.fileno(), group.memory, *(other.successor_end() for other in predecessors)]
+        self.bell, rope = os.pipe()
+        os.set_blocking(rope, False)
+        files = [theirs.fileno(), group.listener.fileno(), group.memory, rope, *(other.successor_end() for other in predecessors)]
         block = launch_block(predecessors=len(predecessors), **launch)
         with open(self.log, "ab") as output:
             # High numbers first, so that no file is overwritten before it is in its place.
@@ -96,6 +98,7 @@ class Daemon:
             for file in high:
                 os.close(file)
         theirs.close()
+        os.close(rope)
         self.received = b""
         try:
             self.control.sendall(b"l" + struct.pack("<I", len(block)) + block)
@@ -124,6 +127,12 @@ class Daemon:
         assert self.group.board(self.slot) == READY
         return self
 
+    def wants_a_successor(self):
+        """Waits until it asks for one, and takes no notice of it."""
+        assert self.message() == ("n", ""), self.text()
+        assert os.read(self.bell, 10) == b"\n", "the parent is asleep until it is woken"
+        return self
+
     def retire(self):
         self.control.sendall(b"t" + struct.pack("<I", 0))
 
@@ -150,6 +159,9 @@ class Daemon:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.control.close()
+        if self.bell is not None:
+            os.close(self.bell)
+            self.bell = None
 
 
 def closed(connection, timeout=5):

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import select
 import shutil
 import signal
 import socket
@@ -106,16 +107,30 @@ def test_the_end_of_apache_ends_the_process(place):
     assert daemon.wait() == 0
 
 
-def test_maximum_requests_retires_the_process(place, script):
+def test_maximum_requests_asks_for_a_successor(place, script):
     daemon = place.start(maximum_requests=3).ready()
     child = daemon.child()
-    assert [child.ask(script).end for _ in range(3)] == [0, 0, 1]
+    assert [child.ask(script).end for _ in range(3)] == [0, 0, 0]
+    daemon.wants_a_successor()
+    assert child.ask(script).body == b"ok", "it serves until another one is ready"
+    daemon.retire()
+    assert daemon.wait() == 0
+    daemon.expect("WSGI7015: .*maximum_requests")
+
+
+def test_a_process_for_one_request_runs_one(place, script):
+    """An application that sees wsgi.run_once counts on it."""
+    daemon = place.start(maximum_requests=1, threads=1).ready()
+    assert daemon.child().ask(script).end == 1
     assert daemon.wait() == 0
 
 
-def test_the_restart_interval_retires_the_process(place):
-    daemon = place.start(restart_interval=300).ready()
+def test_the_restart_interval_asks_for_a_successor(place, script):
+    daemon = place.start(restart_interval=300).ready().wants_a_successor()
+    assert daemon.child().ask(script).body == b"ok"
+    daemon.retire()
     assert daemon.wait() == 0
+    daemon.expect("WSGI7015: .*restart_interval")
 
 
 def test_inactivity_retires_a_process_that_has_served(place, script):
@@ -126,15 +141,15 @@ def test_inactivity_retires_a_process_that_has_served(place, script):
     for _ in range(4):
         child.ask(script)
         time.sleep(0.3)
-        assert daemon.process.poll() is None, "requests push the end back"
-    assert daemon.wait() == 0
+        assert select.select([daemon.bell], [], [], 0)[0] == [], "requests push the end back"
+    daemon.wants_a_successor()
 
 
 def test_a_running_request_is_activity(place):
     script = place.script("import time\ndef application(e, s): time.sleep(1); s('200 OK', []); return [b'done']")
     daemon = place.start(inactivity_timeout=300).ready()
     assert daemon.child().ask(script).body == b"done"
-    assert daemon.wait() == 0
+    daemon.wants_a_successor()
 
 
 def test_a_request_may_be_left_out_of_activity(place, script):
@@ -142,14 +157,11 @@ def test_a_request_may_be_left_out_of_activity(place, script):
     child = daemon.child()
     child.ask(script)
     until = time.monotonic() + 5
-    while daemon.process.poll() is None and time.monotonic() < until:
-        try:
-            child.ask(script, settings=IGNORE_ACTIVITY)
-        except (OSError, EOFError):
-            break
+    while not select.select([daemon.bell], [], [], 0)[0] and time.monotonic() < until:
+        child.ask(script, settings=IGNORE_ACTIVITY)
         time.sleep(0.1)
     assert time.monotonic() < until, "requests that do not count pushed the end back"
-    assert daemon.wait() == 0
+    daemon.wants_a_successor()
 
 
 def test_a_request_that_does_not_end_is_cut_off(place, script):
@@ -245,6 +257,31 @@ def test_a_request_sent_before_retirement_is_answered(place, script):
     assert busy.answer().body == b"ok"
     assert queued.answer().body == b"ok"
     assert daemon.wait() == 0
+
+
+def test_a_request_whose_body_cannot_come_any_more_goes_to_another_process(place):
+    """It waits while the process begins to retire, which closes its connection for reading."""
+    script = place.script("""
+        import sys, time
+        def application(environ, start_response):
+            print("ran", environ["PATH_INFO"], file=sys.stderr)
+            time.sleep(0.5)
+            environ["wsgi.input"].read()
+            start_response("200 OK", [])
+            return [b"ok"]
+    """)
+    daemon = place.start(threads=1).ready()
+    busy, queued = daemon.child(), daemon.child()
+    assert queued.ask(script, "/first").body == b"ok"
+    busy.send(request(script, {"PATH_INFO": "/busy"}))
+    time.sleep(0.1)
+    queued.send(request(script, {"PATH_INFO": "/queued"}, flags=HAS_BODY | BODY_FOLLOWS) + frame(3, b"the begin"))
+    time.sleep(0.1)
+    daemon.retire()
+    assert busy.answer().body == b"ok"
+    assert queued.answer().retry
+    assert daemon.wait() == 0
+    assert "ran /queued" not in daemon.text()
 
 
 def test_the_process_has_its_title(place):

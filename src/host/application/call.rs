@@ -43,7 +43,7 @@ pub fn call(
         }
     };
     let changed = call.reloading.then(|| script::changed(call.script));
-    let request = Request::begin(interpreter, call.script.to_vec(), log::level(), exchange);
+    let request = Request::begin(interpreter, call.script.to_vec(), log::level(), exchange, None);
     let answer = on_this_thread(&request, |py| in_python(py, &request, call, changed));
     (answer.unwrap_or(Answer::Failed), request.end())
 }

@@ -62,6 +62,11 @@ pub trait Exchange: Send {
         None
     }
 
+    /// The socket to Apache, for whoever has to end a wait on it from another thread.
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     /// Itself, for whoever lent it.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }

@@ -47,8 +47,7 @@ pub fn log_callback(
 ) {
     let (kind, place) = (raised.value().type_name(), interpreter.description());
     let number = if raised.is(Exception::SystemExit) { "WSGI0190" } else { "WSGI0112" };
-    let header =
-        format!("{number}: {kind} exception raised by event callback for '{event}' in {place}; ignored.");
+    let header = format!("{number}: {kind} exception raised by event callback for '{event}' in {place}; ignored.");
     write(py, request, &lines(header, interpreter, raised));
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Source: PEP 3333, "Input and Error Streams".
 
+use super::progress::Wait;
 use super::request::{Inner, Request};
 use crate::python::{Args, Class, Definition, Exception, Fields, Object, PyResult, Python};
 use std::ffi::CStr;
@@ -81,7 +82,9 @@ impl Inner {
             return Err(failed.clone());
         }
         while self.end_of(until).is_none() && !self.body_ended {
-            let Some(exchange) = &mut self.exchange else { return Ok(()) };
+            let Some(exchange) = &mut self.exchange else {
+                return if self.given_up { Err("the time of the request is over".to_owned()) } else { Ok(()) };
+            };
             self.body.drain(..self.taken);
             self.taken = 0;
             let missing = match until {
@@ -111,7 +114,7 @@ impl Input {
         let there = request
             .with(py, |inner| inner.body_failed.is_none() && (inner.body_ended || inner.end_of(until).is_some()));
         if !there {
-            let filled = request.with_detached(py, |inner| inner.fill(until));
+            let filled = request.with_waiting(py, Wait::Input, |inner| inner.fill(until));
             if let Err(why) = filled {
                 return py.raise(Exception::Os, &why);
             }

@@ -13,5 +13,5 @@ mod window;
 pub use record::{PHASES, Phase, Sample};
 pub use report::{process_metrics, request_metrics};
 pub use server::server_metrics;
-pub use thread::{Bracket, record, this_thread};
+pub use thread::{Bracket, be_thread, record, this_thread};
 pub use window::{arm, is_armed, note_ready};

@@ -142,16 +142,23 @@ impl Observer {
         Ok(application)
     }
 
-    /// The response has been made, or has failed.
+    /// The response has been made, or has failed; `status` is that of the client where it is not the application's.
     ///
     /// # Errors
     /// `MemoryError`.
-    pub fn finish<'py>(self, py: Python<'py>, request: &Request, incoming: &Incoming<'_>) -> PyResult<'py, ()> {
+    pub fn finish<'py>(
+        self,
+        py: Python<'py>,
+        request: &Request,
+        incoming: &Incoming<'_>,
+        status: Option<u16>,
+    ) -> PyResult<'py, ()> {
         let is_wanted = self.is_told && events::are_wanted(py, request.interpreter.state());
         if !is_wanted && !self.is_armed {
             return Ok(());
         }
-        let figures = Figures::of(py, request, incoming);
+        let mut figures = Figures::of(py, request, incoming);
+        figures.status = status.unwrap_or(figures.status);
         if self.is_armed {
             metrics::record(&figures.sample());
         }

@@ -3,6 +3,7 @@
 use super::exchange::{Exchange, Gone};
 use super::interpreters::Interpreter;
 use super::observe::Tally;
+use super::progress::{Progress, Wait};
 use super::response::Response;
 use crate::log;
 use crate::python::{Exception, Object, PyResult, Python, Stored};
@@ -11,12 +12,14 @@ use mod_wsgi_core::wire::{FilePart, LogLevel, LogRecord};
 use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 /// Where a request stands; behind the lock of [`Request`].
 pub struct Inner {
-    /// `None` once the request is over.
+    /// `None` once the request is over, or given up.
     pub exchange: Option<Box<dyn Exchange>>,
+    /// Whether its time was over, and somebody else has answered the client.
+    pub given_up: bool,
     /// What was read of the body and not yet taken by the application.
     pub body: Vec<u8>,
     /// How much at the front of `body` is taken.
@@ -35,6 +38,13 @@ pub struct Inner {
     pub tally: Tally,
 }
 
+impl Inner {
+    /// Why nothing can be sent.
+    fn no_exchange(&self) -> Failure {
+        if self.given_up { Failure::Gone } else { Failure::Over }
+    }
+}
+
 /// One request.
 pub struct Request {
     /// The interpreter it runs in.
@@ -47,6 +57,8 @@ pub struct Request {
     id: Stored,
     /// What `request_data()` answers; nothing while it is not in Python.
     data: Stored,
+    /// Where others see how it stands; `None` in embedded mode.
+    pub progress: Option<&'static Progress>,
     inner: Mutex<Inner>,
 }
 
@@ -73,9 +85,11 @@ impl Request {
         script: Vec<u8>,
         log_level: u8,
         exchange: Box<dyn Exchange>,
+        progress: Option<&'static Progress>,
     ) -> Arc<Self> {
         let inner = Inner {
             exchange: Some(exchange),
+            given_up: false,
             body: Vec::new(),
             taken: 0,
             body_ended: false,
@@ -86,7 +100,7 @@ impl Request {
             tally: Tally::default(),
         };
         let (id, data) = (Stored::empty(), Stored::empty());
-        Arc::new(Self { interpreter, script, log_level, id, data, inner: Mutex::new(inner) })
+        Arc::new(Self { interpreter, script, log_level, id, data, progress, inner: Mutex::new(inner) })
     }
 
     /// The request is in Python now: it has a dictionary for whoever wants to keep something, which is also in
@@ -142,6 +156,27 @@ impl Request {
     /// As [`Request::with`], for work that blocks and needs no Python at all.
     pub fn with_detached<R: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut Inner) -> R + Send) -> R {
         py.detach(|| work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// As [`Request::with_detached`], for work that waits for Apache or the client.
+    pub fn with_waiting<R: Send>(&self, py: Python<'_>, wait: Wait, work: impl FnOnce(&mut Inner) -> R + Send) -> R {
+        self.with_detached(py, |inner| match self.progress {
+            Some(progress) => progress.during(wait, || work(inner)),
+            None => work(inner),
+        })
+    }
+
+    /// Takes the exchange away from a request whose time is over, and answers whether its response has begun; `None` while
+    /// the request waits for its exchange, or has none. What the application does from then on leads nowhere.
+    pub fn give_up(&self) -> Option<(Box<dyn Exchange>, bool)> {
+        let mut inner = match self.inner.try_lock() {
+            Ok(inner) => inner,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let exchange = inner.exchange.take()?;
+        inner.given_up = true;
+        Some((exchange, inner.response.committed))
     }
 
     /// Ends the request: what is left of a log line is written, and the exchange goes back to who lent it. Called
@@ -215,7 +250,7 @@ impl Request {
 
     /// Whether the request is over.
     pub fn is_over(&self, py: Python<'_>) -> bool {
-        self.with(py, |inner| inner.exchange.is_none())
+        self.with(py, |inner| inner.exchange.is_none() && !inner.given_up)
     }
 
     /// Fails once the request is over; `what` says what was tried.
@@ -236,7 +271,7 @@ impl Request {
     /// [`Failure`].
     pub fn send_piece(&self, py: Python<'_>, piece: &[u8], send: bool) -> Result<(), Failure> {
         let waits = self.with(py, |inner| {
-            let Some(exchange) = &mut inner.exchange else { return Err(Failure::Over) };
+            let Some(exchange) = &mut inner.exchange else { return Err(inner.no_exchange()) };
             inner.tally.output_length += piece.len() as u64;
             let piece = inner.response.commit_and_clip(&mut **exchange, piece)?;
             if send || piece.len() > LARGE {
@@ -248,8 +283,8 @@ impl Request {
             Ok(None)
         })?;
         let Some(piece) = waits else { return Ok(()) };
-        self.with_detached(py, |inner| {
-            let Some(exchange) = &mut inner.exchange else { return Err(Failure::Over) };
+        self.with_waiting(py, Wait::Output, |inner| {
+            let Some(exchange) = &mut inner.exchange else { return Err(inner.no_exchange()) };
             let (sent, time) = inner.tally.time(|| exchange.send(piece));
             inner.tally.output_time += time;
             sent.map_err(|Gone| Failure::Gone)
@@ -262,8 +297,8 @@ impl Request {
     /// # Errors
     /// [`Failure`].
     pub fn send_file(&self, py: Python<'_>, file: &File, offset: u64, available: u64) -> Result<u64, Failure> {
-        self.with_detached(py, |inner| {
-            let Some(exchange) = &mut inner.exchange else { return Err(Failure::Over) };
+        self.with_waiting(py, Wait::Output, |inner| {
+            let Some(exchange) = &mut inner.exchange else { return Err(inner.no_exchange()) };
             let length = inner.response.commit_file(&mut **exchange, available)?;
             let lacks = inner.response.content_length.map_or(0, |announced| announced - length);
             let (sent, time) = inner.tally.time(|| match length {

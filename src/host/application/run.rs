@@ -10,6 +10,7 @@ use super::interpreters::{Interpreter, Interpreters};
 use super::metrics::{self, Bracket};
 use super::observe::Observer;
 use super::output::Stream;
+use super::progress::Progress;
 use super::request::{self, Failure, Request};
 use super::script::{self, Missing, Wanted};
 use super::send_file;
@@ -17,6 +18,7 @@ use crate::ignore;
 use crate::python::{Exception, Object, PyResult, Python, Raised, Waits, caught};
 use crate::sys::{clock, descriptors, fork};
 use mod_wsgi_core::wire::{LogLevel, LogRecord, RELOADING, RequestHead};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 /// How a request ended.
@@ -35,12 +37,14 @@ pub enum Outcome {
 }
 
 /// Runs a request on this thread, which is detached. `daemon_start` is when a daemon got it, in microseconds since the
-/// epoch. The exchange is given back, unless a fault of ours has lost it.
+/// epoch, and `progress` where others see how it stands. The exchange is given back, unless the request was given up or a
+/// fault of ours has lost it.
 pub fn run(
     interpreters: &'static Interpreters,
     exchange: Box<dyn Exchange>,
     head: &RequestHead<'_>,
     daemon_start: u64,
+    progress: Option<&'static Progress>,
 ) -> (Outcome, Option<Box<dyn Exchange>>) {
     let mut exchange = exchange;
     let facts = match environ::check(head) {
@@ -65,7 +69,11 @@ pub fn run(
         Waits::begin();
     }
     let changed = (head.settings & RELOADING != 0).then(|| script::changed(head.script));
-    let request = Request::begin(interpreter, head.script.to_vec(), head.log_level, exchange);
+    let socket = exchange.socket().map(|socket| socket.as_raw_fd());
+    let request = Request::begin(interpreter, head.script.to_vec(), head.log_level, exchange, progress);
+    if let Some(progress) = progress {
+        progress.begin(&request, head, daemon_start, socket);
+    }
     let thread = metrics::this_thread().number;
     let incoming = Incoming { head, facts, daemon_start, application_start: 0, thread };
     let outcome = on_this_thread(&request, |py| {
@@ -78,6 +86,8 @@ pub fn run(
     });
     Waits::end();
     let outcome = outcome.unwrap_or_else(|| request.after_panic());
+    let expired = progress.is_some_and(Progress::is_expired);
+    let outcome = if expired && matches!(outcome, Outcome::Failed(_)) { Outcome::Failed(504) } else { outcome };
     (outcome, request.end())
 }
 
@@ -111,6 +121,9 @@ fn in_python(
     changed: Option<Option<i64>>,
 ) -> Outcome {
     let head = incoming.head;
+    if request.progress.is_some_and(Progress::take_interrupt) {
+        py.clear_interrupt();
+    }
     let wanted = Wanted { path: head.script, changed, resource: Some(head.script), request: Some(request) };
     let module = match script::find(py, interpreter, wanted) {
         Ok(module) => module,
@@ -133,17 +146,24 @@ fn in_python(
     let mut observer = Observer::new(py, request);
     let served = serve(py, request, &callable, &incoming, &mut observer);
     let committed = request.with(py, |inner| inner.response.committed);
+    let mut status = None;
     let outcome = match served {
         Ok(()) => Outcome::Complete,
         Err(Stop::Gone) => Outcome::Gone,
         Err(Stop::Short) => Outcome::Truncated,
+        Err(Stop::Raised(raised)) if raised.is_a(&state.types.request_timeout.get(py)) => {
+            let outcome = if committed { "the response is cut off" } else { "the client gets 504" };
+            request.log(py, LogLevel::Info, &format!("WSGI7025: RequestTimeout has ended the request; {outcome}"));
+            status = (!committed).then_some(504);
+            if committed { Outcome::Truncated } else { Outcome::Failed(504) }
+        }
         Err(Stop::Raised(raised)) => {
             report(py, request, &raised);
             if committed { Outcome::Truncated } else { Outcome::Failed(500) }
         }
     };
     // What cannot be told for want of memory is not told.
-    ignore(observer.finish(py, request, &incoming));
+    ignore(observer.finish(py, request, &incoming, status));
     outcome
 }
 
@@ -196,6 +216,9 @@ fn call<'py>(
     let callable = observer.start(py, request, incoming, &environ, callable)?;
     let adapter = state.types.adapter_object(py, request)?;
     let start_response = adapter.attribute(&state.names.start_response.get(py))?;
+    if let Some(progress) = request.progress {
+        progress.call();
+    }
     let result = callable.call([&environ, &start_response])?;
     let sent = match send_file::send(py, request, &result, incoming.head) {
         Some(sent) => sent,
@@ -259,7 +282,10 @@ fn close<'py>(py: Python<'py>, request: &Request, result: &Object<'py>) -> Resul
             Err(raised)
         }
     };
-    if let Err(raised) = failed {
+    if let Err(raised) = failed.or_else(|raised| {
+        // What it was to interrupt has ended.
+        if raised.is_a(&state.types.request_timeout.get(py)) { Ok(()) } else { Err(raised) }
+    }) {
         report(py, request, &raised);
     }
     Ok(())

@@ -14,6 +14,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether any script has been loaded in this process.
+static LOADED: AtomicBool = AtomicBool::new(false);
+
+/// Whether any script has been loaded in this process.
+pub fn has_loaded() -> bool {
+    LOADED.load(Ordering::Acquire)
+}
 
 /// The scripts of an interpreter.
 #[derive(Default)]
@@ -164,6 +173,7 @@ fn load<'py>(py: Python<'py>, interpreter: &Interpreter, wanted: Wanted<'_>) -> 
         failure::log_exception(py, interpreter, wanted.request, wanted.path, &raised);
     })?;
     py.lock(&interpreter.scripts.loaded).insert(wanted.path.to_vec(), Stored::new(name));
+    LOADED.store(true, Ordering::Release);
     Ok(module)
 }
 

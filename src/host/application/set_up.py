@@ -20,7 +20,10 @@ class Restricted(object):
     def __init__(self, stream):
         object.__setattr__(self, "_text", "%s access restricted by mod_wsgi" % stream)
 
-    def __getattribute__(self, name):
+    def __getattribute__(self, name, is_finalizing=sys.is_finalizing):
+        if name == "flush" and is_finalizing():
+            # Python's own, at its end.
+            return lambda: None
         raise OSError(object.__getattribute__(self, "_text"))
 
 

@@ -104,6 +104,7 @@ fn put_members<'py>(
     module.set("maximum_processes", &py.int(launch.processes.into())?)?;
     module.set("threads_per_process", &py.int(launch.threads.into())?)?;
     module.set("FileWrapper", &state.types.file_wrapper.get(py))?;
+    module.set("RequestTimeout", &state.types.request_timeout.get(py))?;
     for name in ["event_callbacks", "shutdown_callbacks", "signal_callbacks"] {
         module.set(name, &py.list(Vec::new())?)?;
     }

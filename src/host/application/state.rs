@@ -28,7 +28,7 @@ macro_rules! stored {
 
 stored! {
     /// The types.
-    Types { adapter, input, log, file_wrapper, auth, text_io_wrapper }
+    Types { adapter, input, log, file_wrapper, auth, text_io_wrapper, request_timeout }
 }
 
 stored! {
@@ -45,6 +45,11 @@ stored! {
     /// Values used again and again.
     Values { base, utf8, replace, zero, namespace }
 }
+
+/// The documentation of `mod_wsgi.RequestTimeout`.
+const REQUEST_TIMEOUT: &CStr =
+    c"The request ran longer than request-timeout allows. Raised in the thread that runs it; \
+unless it is caught, the client gets 504.";
 
 /// The state of the module.
 pub struct State {
@@ -92,6 +97,7 @@ impl State {
             file_wrapper: Stored::new(Definition::<FileWrapper>::make(module)?),
             auth: Stored::new(Definition::<Auth>::make(module)?),
             text_io_wrapper: Stored::new(py.import("io")?.get("TextIOWrapper")?),
+            request_timeout: Stored::new(py.base_exception_type(c"mod_wsgi.RequestTimeout", REQUEST_TIMEOUT)?),
         };
         let names = Names {
             start_response: name("start_response")?,

@@ -1,5 +1,6 @@
 //! The control socket: what the parent says to this process, and what this process answers.
 
+use crate::ignore;
 use mod_wsgi_core::launch::{Launch, Message};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -8,6 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// This process's end of the control socket.
 pub struct Control {
     socket: OwnedFd,
+    /// Wakes the parent.
+    bell: OwnedFd,
     received: Vec<u8>,
 }
 
@@ -41,9 +44,9 @@ pub fn retire(predecessor: OwnedFd) {
 }
 
 impl Control {
-    /// Takes over the socket.
-    pub fn new(socket: OwnedFd) -> Self {
-        Self { socket, received: Vec::new() }
+    /// Takes over socket and bell.
+    pub fn new(socket: OwnedFd, bell: OwnedFd) -> Self {
+        Self { socket, bell, received: Vec::new() }
     }
 
     /// For waiting.
@@ -105,6 +108,13 @@ impl Control {
     /// Tells the parent that requests are taken.
     pub fn ready(&mut self) {
         send_all(&self.socket, &Message::Ready);
+    }
+
+    /// Tells the parent that another process is to take the place of this one, and wakes it.
+    pub fn renew(&mut self) {
+        send_all(&self.socket, &Message::Renew);
+        // The parent may be asleep for a second. A bell that has been rung and not been heard yet is full.
+        ignore(rustix::io::write(&self.bell, b"\n"));
     }
 
     /// Tells the parent why this process ends.

@@ -3,15 +3,18 @@
 use crate::application::exchange::{Exchange, Gone};
 use crate::ignore;
 use mod_wsgi_core::wire::{
-    BODY_FAILED, BODY_LAST, FRAME_HEADER, FilePart, FrameHeader, Kind, LogRecord, MAX_DATA, Refusal, patch_length,
-    put_frame, start_frame,
+    BODY_FAILED, BODY_LAST, END_CLOSE, END_TRUNCATED, FRAME_HEADER, FilePart, FrameHeader, Kind, LogLevel, LogRecord,
+    MAX_DATA, Refusal, patch_length, put_frame, start_frame,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
 use std::any::Any;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// The longest log line that is passed on, in bytes; httpd cuts at about 8 KiB.
 const LONGEST_LINE: usize = 16 * 1024;
@@ -76,6 +79,13 @@ impl Link {
         std::mem::replace(&mut self.welcomed, true)
     }
 
+    /// Whether Apache has closed the connection for both ways. That this side reads no more is not that.
+    pub fn is_closed(&self) -> bool {
+        let mut polled = [PollFd::new(&self.socket, PollFlags::empty())];
+        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut polled, Some(&zero)).is_ok() && polled.iter().any(|file| file.revents().contains(PollFlags::HUP))
+    }
+
     /// Whether nothing more can be said.
     pub fn is_broken(&self) -> bool {
         self.broken
@@ -104,6 +114,21 @@ impl Link {
     /// [`Gone`].
     pub fn flush(&mut self) -> Result<(), Gone> {
         self.write_all(b"")
+    }
+
+    /// Says for a request whose time is over why, and that it has ended: as 504, or where the response has begun, as cut off.
+    /// It does not wait for an Apache that does not read.
+    pub fn give_up(mut self, why: &[String], begun: bool) {
+        // The connection is closed in any case.
+        ignore(set_socket_timeout(&self.socket, Timeout::Send, Some(Duration::from_secs(1))));
+        for line in why {
+            self.put_with(|out| LogRecord::new(LogLevel::Error, line.as_bytes()).write(out));
+        }
+        match begun {
+            true => self.put(Kind::End, END_CLOSE | END_TRUNCATED, b""),
+            false => self.refuse(Refusal { status: 504, retry: false, reason: b"" }),
+        }
+        ignore(self.flush());
     }
 
     fn write_all(&mut self, piece: &[u8]) -> Result<(), Gone> {
@@ -140,15 +165,20 @@ impl Link {
         let failed = loop {
             let Some(place) = into.get_mut(done..).filter(|place| !place.is_empty()) else { return Ok(()) };
             match recv(&self.socket, place, RecvFlags::empty()) {
+                // Where it was this side that closed it for reading, the outcome can still be told.
                 Ok((0, _)) => break "Apache has closed the connection".to_owned(),
                 Ok((length, _)) => done += length,
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break "Apache did not answer within socket-timeout".to_owned(),
-                Err(error) => break error.to_string(),
+                Err(error) => {
+                    self.broken = true;
+                    break match error {
+                        Errno::AGAIN => "Apache did not answer within socket-timeout".to_owned(),
+                        error => error.to_string(),
+                    };
+                }
             }
         };
         into.truncate(start);
-        self.broken = true;
         Err(failed)
     }
 
@@ -270,6 +300,10 @@ impl Exchange for Link {
         // Should Apache be gone, the next read or write says so.
         self.answer(Kind::Scoreboard, &mut board).ok()?;
         Some(board).filter(|board| !board.is_empty())
+    }
+
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.socket.as_fd())
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -1,8 +1,10 @@
 //! What the threads of a daemon process share: the listening socket, the connections, and whether it still takes requests.
 
 use super::connection::Connection;
+use super::reason::{FirstReason, Reason};
 use super::worker;
 use crate::application::interpreters::Interpreters;
+use crate::application::progress::{Glimpse, Progress};
 use crate::ignore;
 use crate::sys::board::Place;
 use crate::sys::clock;
@@ -47,7 +49,13 @@ pub struct Service {
     served: AtomicU64,
     /// When the process was last active, in microseconds since the epoch; 0 before its first request.
     active: AtomicU64,
-    retiring: AtomicBool,
+    /// Why the process is to be replaced: it serves on until another one is ready.
+    outdated: FirstReason,
+    /// Why the process takes no more requests.
+    retiring: FirstReason,
+    /// How many threads have a request whose time is over.
+    written_off: AtomicUsize,
+    progresses: Mutex<Vec<&'static Progress>>,
     stopping: AtomicBool,
     /// Becomes readable when the threads have to end.
     stop: OwnedFd,
@@ -86,7 +94,10 @@ impl Service {
             busy: AtomicUsize::new(0),
             served: AtomicU64::new(0),
             active: AtomicU64::new(0),
-            retiring: AtomicBool::new(false),
+            outdated: FirstReason::default(),
+            retiring: FirstReason::default(),
+            written_off: AtomicUsize::new(0),
+            progresses: Mutex::default(),
             stopping: AtomicBool::new(false),
             stop: new_event()?,
             news: new_event()?,
@@ -99,7 +110,7 @@ impl Service {
             let thread = thread::Builder::new()
                 .name(format!("wsgi:{number}"))
                 .stack_size(stack)
-                .spawn(move || worker::work(&shared))?;
+                .spawn(move || worker::work(&shared, number))?;
             service.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         }
         // Ready before the first connection can be taken, so that nobody who was answered finds this process not ready.
@@ -226,7 +237,9 @@ impl Service {
         let served = self.served.fetch_add(1, Ordering::Relaxed) + 1;
         let most = self.interpreters.launch().maximum_requests;
         if most > 0 && served == most {
-            self.retire("maximum-requests is reached");
+            // An application may count on having a process for each request.
+            let strict = most == 1 && self.interpreters.launch().threads == 1;
+            if strict { self.retire(Reason::MaximumRequests) } else { self.renew(Reason::MaximumRequests) }
         }
     }
 
@@ -252,22 +265,71 @@ impl Service {
 
     /// Whether the process takes no more requests.
     pub fn is_retiring(&self) -> bool {
-        self.retiring.load(Ordering::Acquire)
+        self.retiring.get().is_some()
     }
 
-    /// Whether nothing is left to be done for anybody.
+    /// Why the process takes no more requests, once it does.
+    pub fn reason(&self) -> Option<Reason> {
+        self.retiring.get()
+    }
+
+    /// Whether nothing is left to be done for anybody. Threads whose requests are written off are not waited for.
     pub fn is_idle(&self) -> bool {
-        self.open.load(Ordering::Acquire) == 0 && self.busy.load(Ordering::Acquire) == 0
+        let lost = self.written_off.load(Ordering::Acquire);
+        self.open.load(Ordering::Acquire) <= lost && self.busy.load(Ordering::Acquire) <= lost
+    }
+
+    /// Whether a thread has a request whose time is over.
+    pub fn has_lost_threads(&self) -> bool {
+        self.written_off.load(Ordering::Acquire) > 0
+    }
+
+    /// A thread that begins to work shows its requests.
+    pub fn show(&self, progress: &'static Progress) {
+        self.progresses.lock().unwrap_or_else(PoisonError::into_inner).push(progress);
+    }
+
+    /// Where the threads stand.
+    pub fn progresses(&self) -> Vec<&'static Progress> {
+        self.progresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The time of a request is over; `false` where it has ended, or was over before.
+    pub fn write_off(&self, glimpse: &Glimpse) -> bool {
+        glimpse.progress.expire(glimpse.serial, || {
+            self.written_off.fetch_add(1, Ordering::AcqRel);
+        })
+    }
+
+    /// The request of a thread has ended after all, or as it should.
+    pub fn request_ended(&self, progress: &Progress) {
+        progress.end(|| {
+            self.written_off.fetch_sub(1, Ordering::AcqRel);
+        });
+    }
+
+    /// The process is to be replaced, and serves until another one is ready.
+    pub fn renew(&self, reason: Reason) {
+        if self.outdated.give(reason) {
+            self.tell_news();
+        }
+    }
+
+    /// Why another process is wanted, if it is.
+    pub fn outdated(&self) -> Option<Reason> {
+        self.outdated.get().or_else(|| self.reason())
     }
 
     /// Takes no more requests: no new connections, and no further request on those there are. What children have already
     /// sent is still answered: a socket whose input is closed gives what it has received, and a child that sends more is
     /// told so and asks another process.
-    pub fn retire(&self, why: &str) {
-        if self.retiring.swap(true, Ordering::AcqRel) {
+    pub fn retire(&self, reason: Reason) {
+        // Who was asked to take its place has come.
+        let reason = if reason == Reason::Replaced { self.outdated.get().unwrap_or(reason) } else { reason };
+        if !self.retiring.give(reason) {
             return;
         }
-        let text = format!("WSGI7015: this process takes no more requests: {why}");
+        let text = format!("WSGI7015: this process takes no more requests: {} ({})", reason.text(), reason.name());
         crate::log::write(mod_wsgi_core::wire::LogLevel::Info, &text);
         self.board(board::RETIRING);
         // The socket stays open: it is the group's, and only the event queue of this process must forget it.

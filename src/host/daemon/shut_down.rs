@@ -2,11 +2,13 @@
 
 use super::control::{Control, Said};
 use super::exit_now;
+use super::inspector::Inspector;
+use super::reason::Reason;
 use super::service::Service;
+use super::timers::Timers;
+use crate::application::progress::Progress;
 use crate::ignore;
 use crate::log;
-use crate::sys::clock;
-use mod_wsgi_core::launch::Launch;
 use mod_wsgi_core::wire::LogLevel;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,45 +16,6 @@ use std::time::{Duration, Instant};
 
 /// The exit status when the process could not end in time, as the C module has it.
 const EXIT_LATE: i32 = 255;
-
-/// The times at which a process is replaced though nobody asked.
-struct Timers {
-    /// When `restart-interval` has passed.
-    restart: Option<Instant>,
-    /// `inactivity-timeout`, if there is one.
-    inactivity: Option<Duration>,
-}
-
-impl Timers {
-    fn new(launch: &Launch) -> Self {
-        let inactivity = Some(launch.inactivity_timeout).filter(|timeout| *timeout > 0).map(Duration::from_millis);
-        Self { restart: after(Instant::now(), launch.restart_interval), inactivity }
-    }
-
-    /// How long the process may still stay inactive, once it has had a request. While one runs it is active.
-    fn inactivity_left(&self, service: &Service) -> Option<Duration> {
-        let (timeout, last) = (self.inactivity?, service.last_activity()?);
-        if service.is_busy() {
-            return Some(timeout);
-        }
-        let idle = Duration::from_micros(clock::microseconds().saturating_sub(last));
-        Some(timeout.saturating_sub(idle))
-    }
-
-    /// When to look again.
-    fn next(&self, service: &Service) -> Option<Instant> {
-        let inactivity = self.inactivity_left(service).map(|left| Instant::now() + left);
-        [self.restart, inactivity].into_iter().flatten().min()
-    }
-
-    /// Why the process is to be replaced now, if it is.
-    fn due(&self, service: &Service) -> Option<&'static str> {
-        if self.restart.is_some_and(|at| at <= Instant::now()) {
-            return Some("restart-interval has passed");
-        }
-        self.inactivity_left(service).filter(Duration::is_zero).map(|_| "inactivity-timeout has passed")
-    }
-}
 
 /// Why the process ends, as far as that matters for how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +26,17 @@ enum Haste {
     Evicted,
     /// Whoever asked will not wait long.
     Prompt,
+}
+
+/// How long is waited for threads whose requests are over.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+fn haste(reason: Reason) -> Haste {
+    match reason {
+        Reason::Replaced | Reason::ApacheGone | Reason::Told => Haste::Prompt,
+        Reason::Evicted => Haste::Evicted,
+        _ => Haste::Graceful,
+    }
 }
 
 /// Waits until there is something to look at, or until a time.
@@ -81,18 +55,18 @@ fn wait(service: &Service, control: Option<&Control>, signals: &OwnedFd, until: 
     ignore(rustix::io::read(service.news().as_fd(), &mut counter));
 }
 
-/// The signals that have come; the last one that asks for an end counts.
-fn signalled(signals: &OwnedFd) -> Option<(Haste, &'static str)> {
+/// The signals that have come; the one that leaves the least time counts.
+fn signalled(signals: &OwnedFd) -> Option<Reason> {
     let mut numbers = [0; 64];
     let length = rustix::io::read(signals, &mut numbers).unwrap_or(0);
     let numbers = numbers.get(..length).unwrap_or_default();
     let asked = |signal: i32| numbers.iter().any(|number| i32::from(*number) == signal);
     if asked(libc::SIGTERM) || asked(libc::SIGINT) {
-        Some((Haste::Prompt, "it was told to end"))
+        Some(Reason::Told)
     } else if asked(libc::SIGUSR1) {
-        Some((Haste::Evicted, "it was told to end gracefully"))
+        Some(Reason::Graceful)
     } else if asked(libc::SIGXCPU) {
-        Some((Haste::Graceful, "its limit of CPU time is reached"))
+        Some(Reason::CpuTime)
     } else {
         None
     }
@@ -116,68 +90,85 @@ fn watch(until: Option<Instant>) {
 }
 
 /// Serves until there is a reason to end, and answers the exit status for Python to end with.
-pub fn serve_until_the_end(service: &Service, control: &mut Control, signals: &OwnedFd) -> i32 {
+pub fn serve_until_the_end(service: &Service, control: &mut Control, signals: &OwnedFd, inspector: &Inspector) -> i32 {
     let launch = service.interpreters.launch();
-    let timers = Timers::new(launch);
-    let mut haste = None;
-    while haste.is_none() {
-        wait(service, Some(control), signals, timers.next(service));
-        if let Some((asked, why)) = signalled(signals) {
-            service.retire(why);
-            haste = Some(asked);
-        } else if service.is_retiring() {
-            haste = Some(Haste::Graceful);
-        } else if let Some(why) = timers.due(service) {
-            service.retire(why);
-            haste = Some(Haste::Graceful);
-        } else {
-            match control.said() {
-                Said::Nothing => {}
-                Said::Retire => {
-                    service.retire("another process takes its place");
-                    haste = Some(Haste::Prompt);
-                }
-                Said::Closed => {
-                    service.retire("Apache is gone");
-                    haste = Some(Haste::Prompt);
-                }
-            }
+    let mut timers = Timers::new(service, inspector);
+    let mut renewed = false;
+    while !service.is_retiring() {
+        wait(service, Some(control), signals, timers.next().map(|left| Instant::now() + left));
+        match signalled(signals) {
+            Some(Reason::Graceful) if launch.eviction_timeout > 0 => service.retire(Reason::Evicted),
+            Some(reason) => service.retire(reason),
+            None => match timers.act() {
+                Some(reason @ (Reason::RestartInterval | Reason::Inactivity)) => service.renew(reason),
+                Some(reason) => service.retire(reason),
+                None => {}
+            },
+        }
+        match control.said() {
+            Said::Nothing => {}
+            Said::Retire => service.retire(Reason::Replaced),
+            Said::Closed => service.retire(Reason::ApacheGone),
+        }
+        if service.outdated().is_some() && !std::mem::replace(&mut renewed, true) {
+            control.renew();
         }
     }
-    let start = Instant::now();
-    let limit = after(start, launch.shutdown_timeout);
-    let has_own_time = haste == Some(Haste::Evicted) && launch.eviction_timeout > 0;
-    let mut until = after(start, if has_own_time { launch.eviction_timeout } else { launch.graceful_timeout });
-    if haste == Some(Haste::Evicted) {
-        haste = Some(Haste::Graceful);
-    }
+    finish(service, signals, inspector);
+    end(service, inspector)
+}
+
+/// Gives the running requests their time.
+fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector) {
+    let launch = service.interpreters.launch();
+    let (limit, mut haste) = (after(Instant::now(), launch.shutdown_timeout), service.reason().map(haste));
+    let graceful = match haste {
+        Some(Haste::Evicted) => launch.eviction_timeout,
+        _ => launch.graceful_timeout,
+    };
+    let mut until = after(Instant::now(), graceful);
     if haste == Some(Haste::Prompt) {
         watch(limit);
         until = [until, limit].into_iter().flatten().min();
     }
     while !service.is_idle() && until.is_none_or(|until| Instant::now() < until) {
         wait(service, None, signals, until);
-        if let (Some((Haste::Prompt, _)), Some(Haste::Graceful)) = (signalled(signals), haste) {
+        if signalled(signals) == Some(Reason::Told) && haste != Some(Haste::Prompt) {
             haste = Some(Haste::Prompt);
             let limit = after(Instant::now(), launch.shutdown_timeout);
             watch(limit);
             until = [until, limit].into_iter().flatten().min();
         }
     }
-    if haste == Some(Haste::Graceful) {
-        watch(after(Instant::now(), launch.shutdown_timeout));
+    // Requests whose wait was cut short come back to tell it; threads that hang do not.
+    let until = Instant::now() + LAST_WORDS;
+    while service.has_lost_threads() && Instant::now() < until {
+        wait(service, None, signals, Some(until));
     }
-    end(service)
-}
-
-/// Ends interpreters and threads, as far as requests have ended.
-fn end(service: &Service) -> i32 {
-    let interpreters = service.interpreters;
-    if !interpreters.launch().destroy_interpreters {
-        exit_now(0);
+    while !service.is_idle() && Instant::now() < until {
+        wait(service, None, signals, Some(until));
+    }
+    if haste != Some(Haste::Prompt) {
+        watch(after(Instant::now(), launch.shutdown_timeout));
     }
     if !service.is_idle() {
         log::write(LogLevel::Warning, "WSGI7023: requests still run after graceful-timeout and are cut off");
+        for glimpse in service.progresses().into_iter().filter_map(Progress::look).filter(|glimpse| !glimpse.expired) {
+            log::write(LogLevel::Warning, &format!("WSGI7023: {}", glimpse.text()));
+            for line in inspector.stack(&glimpse) {
+                log::write(LogLevel::Warning, &format!("WSGI7023: {line}"));
+            }
+        }
+    }
+}
+
+/// Ends interpreters and threads, as far as requests have ended.
+fn end(service: &Service, inspector: &Inspector) -> i32 {
+    let interpreters = service.interpreters;
+    if !interpreters.launch().destroy_interpreters || inspector.is_away() {
+        exit_now(0);
+    }
+    if !service.is_idle() || service.has_lost_threads() {
         interpreters.run_exit_functions(false);
         exit_now(0);
     }

@@ -2,14 +2,18 @@
 
 use super::connection::{Connection, Input, Unit};
 use super::link::Link;
+use super::reason::Reason;
 use super::service::{self, LISTENER, STOP, Service};
 use crate::application::exchange::Gone;
+use crate::application::progress::Progress;
 use crate::application::{Outcome, metrics, run};
 use crate::ignore;
 use crate::log;
 use crate::python::caught;
 use crate::sys::clock;
-use mod_wsgi_core::wire::{END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, RequestHead, Welcome};
+use mod_wsgi_core::wire::{
+    BODY_LAST, END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, RequestHead, Welcome,
+};
 use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
@@ -17,10 +21,15 @@ use rustix::net::{SocketFlags, accept_with};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-/// Waits for events until the service stops.
-pub fn work(service: &Service) {
+/// How long a request must have waited before it is looked whether anybody still wants it, in microseconds.
+const WORTH_A_LOOK: u64 = 500_000;
+
+/// Waits for events until the service stops; `number` is the number of this thread among those of the process, from 1.
+pub fn work(service: &Service, number: u32) {
+    let progress = Progress::of_this_thread(number);
+    service.show(progress);
     // It is one that runs requests from now on, whether it gets one or not.
-    metrics::this_thread();
+    metrics::be_thread(number);
     loop {
         let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }];
         let name = match epoll::wait(&service.epoll, &mut events[..], None) {
@@ -38,10 +47,10 @@ pub fn work(service: &Service) {
         // A thread outlives its faults, which are logged where they are caught.
         ignore(caught("a thread", || match name {
             STOP => {}
-            LISTENER => accept(service),
+            LISTENER => accept(service, progress),
             name => {
                 if let Some(connection) = service.take(name) {
-                    look_at(service, name, connection);
+                    look_at(service, progress, name, connection);
                 }
             }
         }));
@@ -63,7 +72,7 @@ fn is_welcome(service: &Service, socket: &OwnedFd) -> bool {
     welcome
 }
 
-fn accept(service: &Service) {
+fn accept(service: &Service, progress: &'static Progress) {
     let Ok(socket) = accept_with(&service.listener, SocketFlags::CLOEXEC) else {
         // Another process of the group was faster, or the child is gone again.
         return;
@@ -80,11 +89,11 @@ fn accept(service: &Service) {
     }
     let name = service.reserve();
     // A child sends its request right behind its greeting, so that it is most likely there.
-    look_at(service, name, Connection::new(socket));
+    look_at(service, progress, name, Connection::new(socket));
 }
 
 /// Reads what has come on a connection, runs the requests in it, and lets it wait for the next one.
-fn look_at(service: &Service, name: u64, mut connection: Box<Connection>) {
+fn look_at(service: &Service, progress: &'static Progress, name: u64, mut connection: Box<Connection>) {
     let mut input = connection.receive();
     loop {
         match connection.unit() {
@@ -101,7 +110,7 @@ fn look_at(service: &Service, name: u64, mut connection: Box<Connection>) {
                 return service.close(name, connection);
             }
         }
-        let goes_on = caught("a connection", || serve(service, &mut connection)).unwrap_or(false);
+        let goes_on = caught("a connection", || serve(service, progress, &mut connection)).unwrap_or(false);
         if !goes_on {
             return service.close(name, connection);
         }
@@ -128,7 +137,7 @@ fn is_too_old(service: &Service, head: &RequestHead<'_>, now: u64) -> bool {
 }
 
 /// Runs the request at the front of a connection; answers whether another one may follow.
-fn serve(service: &Service, connection: &mut Connection) -> bool {
+fn serve(service: &Service, progress: &'static Progress, connection: &mut Connection) -> bool {
     let now = clock::microseconds();
     let Some(mut link) = connection.link.take() else { return false };
     if !link.is_welcomed() {
@@ -144,17 +153,30 @@ fn serve(service: &Service, connection: &mut Connection) -> bool {
             link.refuse(Refusal { status: 504, retry: false, reason: reason.as_bytes() });
         });
     }
+    let whole = !has_body || first.is_some_and(|(_, flags)| flags & BODY_LAST != 0);
+    if !whole && service.is_retiring() {
+        // The rest of the body cannot come any more: the connection may be closed for reading. Another process is asked.
+        drop(load);
+        return answer(service, connection, link, length, |link, _| {
+            link.refuse(Refusal { status: 503, retry: true, reason: b"" });
+        });
+    }
     let counts = head.settings & IGNORE_ACTIVITY == 0;
     if counts {
         service.note_activity();
     }
-    let (outcome, exchange) = run(service.interpreters, link, &head, now);
+    if now.saturating_sub(head.queue_start) > WORTH_A_LOOK && link.is_closed() {
+        // Whoever sent it has answered its client without us meanwhile: queue-timeout, socket-timeout, or a client that left.
+        return false;
+    }
+    let (outcome, exchange) = run(service.interpreters, link, &head, now, Some(progress));
+    service.request_ended(progress);
     if counts {
         service.note_activity();
     }
     let Some(Ok(link)) = exchange.map(|exchange| exchange.into_any().downcast::<Link>()) else { return false };
     if outcome == Outcome::Changed {
-        service.retire("a script has changed");
+        service.retire(Reason::ScriptReload);
     } else {
         service.count_request();
     }

@@ -148,6 +148,12 @@ impl<'py> Raised<'py> {
         unsafe { ffi::PyErr_GivenExceptionMatches(self.0.as_ptr(), kind.as_ptr()) != 0 }
     }
 
+    /// Whether it is of a type made by us, or one derived from it.
+    pub fn is_a(&self, kind: &Object<'_>) -> bool {
+        // SAFETY: attached, both live.
+        unsafe { ffi::PyErr_GivenExceptionMatches(self.0.as_ptr(), kind.as_ptr()) != 0 }
+    }
+
     /// Its type and text in one line, for a message of our own.
     pub fn text(&self) -> String {
         format!("{}: {}", self.0.type_name(), self.0.display())

@@ -1,7 +1,7 @@
 //! The open files a daemon process is started with.
 
 use rustix::io::FdFlags;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 /// Takes over the open file of that number, which is not passed on to programs the application starts; `None` where there
 /// is none. Each number may be taken once, and only at the start, before anything else opens files.
@@ -14,6 +14,14 @@ pub fn take(number: i32) -> Option<OwnedFd> {
         let file = OwnedFd::from_raw_fd(number);
         rustix::io::fcntl_setfd(&file, FdFlags::CLOEXEC).ok()?;
         Some(file)
+    }
+}
+
+/// Closes a socket of another thread for reading, or for both ways. Its number has to be open, and a socket.
+pub fn shut_down(socket: RawFd, both: bool) {
+    // SAFETY: a plain system call; what is no socket answers an error that changes nothing.
+    unsafe {
+        libc::shutdown(socket, if both { libc::SHUT_RDWR } else { libc::SHUT_RD });
     }
 }
 

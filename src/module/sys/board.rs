@@ -77,6 +77,12 @@ impl Board {
         processes.any(|(state, load)| state.load(Ordering::Acquire) == READY && load.load(Ordering::Acquire) < threads)
     }
 
+    /// How many requests a process has, as far as is known.
+    #[must_use]
+    pub fn load_of(&self, slot: u32) -> u32 {
+        self.load(slot).map_or(0, |load| load.load(Ordering::Acquire))
+    }
+
     /// The state of a process.
     #[must_use]
     pub fn get(&self, slot: u32) -> u32 {

@@ -30,6 +30,8 @@ pub struct Recipe {
     pub priority: i32,
     /// Limits: resource, soft, hard.
     pub limits: Vec<(u32, u64, u64)>,
+    /// Whether programs that it executes may have more rights than it has (set-user-ID and the like).
+    pub may_gain_rights: bool,
 }
 
 /// User id, group id and all groups of a process.
@@ -52,7 +54,9 @@ pub struct Descriptors<'d> {
     pub listener: BorrowedFd<'d>,
     /// The group's page becomes 5.
     pub board: BorrowedFd<'d>,
-    /// Control sockets of predecessors become 6 and on.
+    /// The bell becomes 6.
+    pub bell: BorrowedFd<'d>,
+    /// Control sockets of predecessors become 7 and on.
     pub predecessors: Vec<BorrowedFd<'d>>,
 }
 
@@ -102,6 +106,8 @@ steps! {
     User = "it cannot change to its user",
     /// The working folder.
     Folder = "it cannot enter its working folder",
+    /// The rights of the system's administrator.
+    Rights = "it cannot give up the rights that programs of others could give it",
     /// The limits.
     Limits = "its limits cannot be set",
     /// The descriptors.
@@ -115,28 +121,50 @@ steps! {
 /// # Errors
 /// The step that failed, and how.
 pub fn spawn(recipe: &Recipe, descriptors: &Descriptors<'_>) -> Result<(i32, UnixStream), Failure> {
-    let failed = |error: std::io::Error| Failure { step: Step::Fork, errno: error.raw_os_error().unwrap_or(libc::EIO) };
-    let (ours, theirs) = UnixStream::pair().map_err(failed)?;
-    let (report, reporter) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
-    let null = std::fs::File::options().read(true).write(true).open("/dev/null").map_err(failed)?;
-
+    let (ours, theirs) = UnixStream::pair().map_err(cannot_fork)?;
+    let null = null()?;
     let mut sources = vec![null.as_raw_fd(), descriptors.log, descriptors.log, theirs.as_raw_fd()];
     sources.push(descriptors.listener.as_raw_fd());
     sources.push(descriptors.board.as_raw_fd());
+    sources.push(descriptors.bell.as_raw_fd());
     sources.extend(descriptors.predecessors.iter().map(AsRawFd::as_raw_fd));
+    Ok((start(recipe, sources)?, ours))
+}
 
+/// Starts a program that does nothing but end at the right moment; answers its id. Its input is `input`, or empty.
+///
+/// # Errors
+/// The step that failed, and how.
+pub fn spawn_helper(recipe: &Recipe, input: Option<BorrowedFd<'_>>) -> Result<i32, Failure> {
+    let null = null()?;
+    let input = input.map_or(null.as_raw_fd(), |input| input.as_raw_fd());
+    start(recipe, vec![input, null.as_raw_fd(), null.as_raw_fd()])
+}
+
+fn cannot_fork(error: std::io::Error) -> Failure {
+    Failure { step: Step::Fork, errno: error.raw_os_error().unwrap_or(libc::EIO) }
+}
+
+fn null() -> Result<std::fs::File, Failure> {
+    std::fs::File::options().read(true).write(true).open("/dev/null").map_err(cannot_fork)
+}
+
+/// Starts a process whose descriptors 0, 1 and so on are the sources; answers its id.
+fn start(recipe: &Recipe, sources: Vec<RawFd>) -> Result<i32, Failure> {
+    let (report, reporter) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| cannot_fork(error.into()))?;
     let child = Child::new(recipe, sources, reporter.as_raw_fd());
     // SAFETY: httpd's parent has one thread when it starts processes; the child only makes system calls on what was
     // prepared before (see `Child::run`), and never returns.
     match unsafe { libc::fork() } {
-        -1 => Err(failed(std::io::Error::last_os_error())),
+        -1 => Err(cannot_fork(std::io::Error::last_os_error())),
         0 => child.run(),
         pid => {
             drop(reporter);
             let mut said = [0_u8; 5];
             match std::fs::File::from(report).read_exact(&mut said) {
                 // The pipe was closed by exec.
-                Err(_) => Ok((pid, ours)),
+                Err(_) => Ok(pid),
                 Ok(()) => {
                     let [step, a, b, c, d] = said;
                     // SAFETY: a child of ours that has reported its failure and is about to exit.
@@ -199,6 +227,9 @@ impl<'r> Child<'r> {
                 check(libc::chroot(root.as_ptr()), Step::Chroot)?;
                 check(libc::chdir(c"/".as_ptr()), Step::Chroot)?;
             }
+            if recipe.become_user.is_some() {
+                drop_bounding_set(recipe.may_gain_rights)?;
+            }
             if let Some(principal) = &recipe.become_user {
                 check(libc::setgid(principal.gid), Step::Group)?;
                 check(libc::setgroups(principal.groups.len() as _, principal.groups.as_ptr()), Step::Groups)?;
@@ -215,6 +246,7 @@ impl<'r> Child<'r> {
                 check(libc::setrlimit(*resource as _, &raw const limit), Step::Limits)?;
             }
         }
+        forbid_new_rights(recipe.may_gain_rights)?;
         reset_signals();
         self.move_descriptors()
     }
@@ -238,6 +270,47 @@ impl<'r> Child<'r> {
         close_at_exec(count);
         Ok(())
     }
+}
+
+/// Takes away what the system would let set-user-ID programs of the new process do as administrator.
+#[cfg(target_os = "linux")]
+fn drop_bounding_set(may_gain_rights: bool) -> Result<(), Failure> {
+    const MORE_THAN_THERE_ARE: libc::c_ulong = 64;
+    if may_gain_rights {
+        return Ok(());
+    }
+    for capability in 0..MORE_THAN_THERE_ARE {
+        // SAFETY: plain system calls. EINVAL is the end of those the kernel knows, EPERM a container that has none to give up.
+        unsafe {
+            if libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 {
+                let failure = last(Step::Rights);
+                return if matches!(failure.errno, libc::EINVAL | libc::EPERM) { Ok(()) } else { Err(failure) };
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Lets no program give the process more rights than it has.
+#[cfg(target_os = "linux")]
+fn forbid_new_rights(may_gain_rights: bool) -> Result<(), Failure> {
+    if may_gain_rights {
+        return Ok(());
+    }
+    // SAFETY: a plain system call.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, Step::Rights)
+}
+
+/// Other systems have no capabilities.
+#[cfg(not(target_os = "linux"))]
+fn drop_bounding_set(_may_gain_rights: bool) -> Result<(), Failure> {
+    Ok(())
+}
+
+/// Other systems have no such promise.
+#[cfg(not(target_os = "linux"))]
+fn forbid_new_rights(_may_gain_rights: bool) -> Result<(), Failure> {
+    Ok(())
 }
 
 #[cfg(target_os = "linux")]
@@ -348,13 +421,19 @@ mod tests {
             umask: None,
             priority: 0,
             limits: Vec::new(),
+            may_gain_rights: false,
         };
         change(&mut recipe);
         let path = std::env::temp_dir().join(format!("mod_wsgi-spawn-{:?}", std::thread::current().id()));
         let log = std::fs::File::create(&path).unwrap();
         let null = std::fs::File::open("/dev/null").unwrap();
-        let descriptors =
-            Descriptors { log: log.as_raw_fd(), listener: null.as_fd(), board: null.as_fd(), predecessors: Vec::new() };
+        let descriptors = Descriptors {
+            log: log.as_raw_fd(),
+            listener: null.as_fd(),
+            board: null.as_fd(),
+            bell: null.as_fd(),
+            predecessors: Vec::new(),
+        };
         let (pid, _control) = spawn(&recipe, &descriptors)?;
         while !has_ended(pid) {
             std::thread::sleep(std::time::Duration::from_millis(5));
@@ -371,7 +450,7 @@ mod tests {
         unsafe { libc::fcntl(kept.as_raw_fd(), libc::F_SETFD, 0) };
         let written = started("ls /proc/$$/fd; env", |_| {}).unwrap();
         let open: Vec<_> = written.lines().filter(|line| line.parse::<u32>().is_ok()).collect();
-        assert_eq!(open, ["0", "1", "2", "3", "4", "5"]);
+        assert_eq!(open, ["0", "1", "2", "3", "4", "5", "6"]);
         assert!(!written.contains("CARGO"), "{written}");
     }
 

@@ -129,8 +129,12 @@ fn put_counters<'py>(report: &Report<'py>, window: &Window) -> PyResult<'py, ()>
 
 fn put_threads<'py>(report: &Report<'py>, window: &Window, launch: &Launch) -> PyResult<'py, ()> {
     let most = launch.threads.max(1);
-    let known = window.threads.iter().copied();
-    let slots: Vec<_> = known.chain(std::iter::repeat(ThreadFigures::default())).take(most as usize).collect();
+    let mut slots = vec![ThreadFigures::default(); most as usize];
+    for figures in &window.threads {
+        if let Some(slot) = slots.get_mut((figures.number as usize).wrapping_sub(1)) {
+            *slot = *figures;
+        }
+    }
     let busy: Duration = slots.iter().map(|slot| slot.busy).sum();
     let active = slots.iter().filter(|slot| slot.is_busy || slot.completed > 0).count();
     report.int("request_threads_maximum", most.into())?;
@@ -176,7 +180,8 @@ pub fn process_metrics<'py>(py: Python<'py>) -> PyResult<'py, Object<'py>> {
     if !is_armed() {
         return Ok(py.none());
     }
-    let threads = py.detach(threads);
+    let mut threads = py.detach(threads);
+    threads.sort_by_key(|thread| thread.number);
     let ((cpu, max_rss), resident) = py.detach(|| (usage::process(), usage::resident()));
     let (ready, now) = (ready(), clock::microseconds());
     let report = Report::new(py)?;

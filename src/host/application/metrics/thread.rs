@@ -11,7 +11,7 @@ use std::time::Duration;
 /// A thread that runs requests. It stays known after its end.
 #[derive(Debug)]
 pub struct Thread {
-    /// Its number in this process, from 1, in the order in which threads came.
+    /// Its number in this process, from 1.
     pub number: u32,
     /// When its request began, of [`clock::steady`]; 0 while it has none.
     since: AtomicU64,
@@ -30,15 +30,22 @@ thread_local! {
     static THIS: OnceCell<&'static Thread> = const { OnceCell::new() };
 }
 
-/// This thread, which is from now on one that runs requests.
+/// This thread, which is from now on one that runs requests; its number is the next one, unless it has one.
 pub fn this_thread() -> &'static Thread {
-    THIS.with(|this| *this.get_or_init(register))
+    THIS.with(|this| *this.get_or_init(|| register(None)))
 }
 
-fn register() -> &'static Thread {
+/// This thread runs requests from now on; it has that number among those of the process.
+pub fn be_thread(number: u32) {
+    THIS.with(|this| {
+        this.get_or_init(|| register(Some(number)));
+    });
+}
+
+fn register(number: Option<u32>) -> &'static Thread {
     let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
     let thread: &'static Thread = Box::leak(Box::new(Thread {
-        number: threads.len() as u32 + 1,
+        number: number.unwrap_or(threads.len() as u32 + 1),
         since: AtomicU64::new(0),
         busy: Sum::default(),
         brackets: Sum::default(),
@@ -49,7 +56,7 @@ fn register() -> &'static Thread {
     thread
 }
 
-/// All of them, in the order of their numbers.
+/// All of them, in the order in which they came.
 pub fn threads() -> Vec<&'static Thread> {
     THREADS.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

@@ -64,6 +64,8 @@ struct Slot {
 /// What a window holds of one thread.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ThreadFigures {
+    /// Number of the thread.
+    pub number: u32,
     /// Requests that ended.
     pub completed: u64,
     /// How long it had requests.
@@ -101,7 +103,7 @@ pub struct Window {
     counters: [u64; COUNTERS],
     /// In the order of [`PHASES`].
     pub times: [TimeFigures; PHASES.len()],
-    /// In the order of the threads' numbers.
+    /// In the order in which the threads came.
     pub threads: Vec<ThreadFigures>,
 }
 
@@ -182,6 +184,7 @@ impl Window {
             let longest = thread.record().map_or(0, |record| record.longest.swap(0, Ordering::Relaxed));
             let elapsed = thread.elapsed();
             ThreadFigures {
+                number: thread.number,
                 completed: now.completed - then.completed,
                 busy: Duration::from_micros(now.busy.saturating_sub(then.busy)),
                 cpu: Duration::from_nanos(now.cpu - then.cpu),

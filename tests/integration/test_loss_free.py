@@ -1,0 +1,248 @@
+"""Under load Apache is reloaded, scripts change, daemon processes are killed: no request fails, none is truncated.
+
+`WSGI_TEST_ROUNDS` multiplies the rounds; tests/nightly runs many.
+"""
+
+import http.client
+import os
+import threading
+import time
+
+import pytest
+
+from harness import processes
+
+ROUNDS = int(os.environ.get("WSGI_TEST_ROUNDS", "1"))
+UPLOAD = b"0123456789abcdef" * 8192  # 128 KiB
+
+APPLICATION = """
+    import hashlib
+    import os
+    import time
+
+    def application(environ, start_response):
+        path = environ["PATH_INFO"]
+        if path == "/slow":
+            time.sleep(2)
+        body = os.getpid()
+        if path == "/upload":
+            body = hashlib.md5(environ["wsgi.input"].read()).hexdigest()
+        body = str(body).encode() * (5000 if path == "/large" else 1)
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+        return [body]
+"""
+
+
+def configure(site, options=""):
+    site.write("load.wsgi", APPLICATION)
+    site.serve("load.wsgi", options=options)
+
+
+class Load:
+    """Clients that ask again and again, and remember every answer that is not as it should be."""
+
+    def __init__(self, port, kept=2, single=2, slow=1, uploads=1):
+        self.port, self.stopped, self.faults, self.served = port, threading.Event(), [], 0
+        kinds = [self.keep_asking] * kept + [lambda: self.ask_anew("/large")] * single
+        kinds += [lambda: self.ask_anew("/slow")] * slow + [self.upload] * uploads
+        self.threads = [threading.Thread(target=kind) for kind in kinds]
+
+    def check(self, what, response, expected=None):
+        body = response.read()
+        if response.status != 200 or (expected is not None and body != expected):
+            self.faults.append((what, response.status, body[:200]))
+        self.served += 1
+
+    def watched(self, what, ask):
+        while not self.stopped.is_set():
+            try:
+                ask()
+            except Exception as error:
+                self.faults.append((what, repr(error)))
+
+    def keep_asking(self):
+        """A connection for many requests. Apache may close it between two; a client then opens another."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        used = False
+
+        def ask():
+            nonlocal used
+            try:
+                connection.request("GET", "/")
+                response = connection.getresponse()
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+                connection.close()
+                if not used:
+                    raise
+                used = False
+                return
+            used = True
+            self.check("kept", response)
+        self.watched("kept", ask)
+        connection.close()
+
+    def once(self, method, path, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, body, {"Connection": "close"})
+            response = connection.getresponse()
+            return response, response.read()
+        finally:
+            connection.close()
+
+    def ask_anew(self, path):
+        def ask():
+            response, body = self.once("GET", path)
+            if response.status != 200 or not body:
+                self.faults.append((path, response.status, body[:200]))
+            self.served += 1
+        self.watched(path, ask)
+
+    def upload(self):
+        import hashlib
+        expected = hashlib.md5(UPLOAD).hexdigest().encode()
+
+        def ask():
+            response, body = self.once("POST", "/upload", UPLOAD)
+            if response.status != 200 or body != expected:
+                self.faults.append(("upload", response.status, body[:200]))
+            self.served += 1
+        self.watched("upload", ask)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        for thread in self.threads:
+            thread.join(30)
+        assert self.served > 20, "there was no load"
+        assert not self.faults, f"{len(self.faults)} of {self.served}: {self.faults[:10]}"
+
+
+def process_of(server):
+    answer = server.get("/")
+    assert answer.status == 200, answer
+    return int(answer.body)
+
+
+@pytest.mark.ours_only("the C module ends daemon processes with their requests")
+class TestUnderLoad:
+    modes = ("daemon",)
+
+    @staticmethod
+    def configure(site):
+        configure(site, "processes=2 threads=5")
+
+    def test_graceful_reloads(self, server):
+        with Load(server.site.port):
+            for _ in range(5 * ROUNDS):
+                server.graceful()
+                time.sleep(0.3)
+
+    def test_a_touched_script(self, server):
+        script = server.site.path("load.wsgi")
+        with Load(server.site.port):
+            for number in range(5 * ROUNDS):
+                os.utime(script, (time.time(), 1_000_000_000 + number))
+                time.sleep(0.3)
+
+
+@pytest.mark.ours_only("the C module loses requests that are sent to a process which has died")
+class TestKilledWhileIdle:
+    modes = ("daemon",)
+    configure = staticmethod(configure)
+
+    def test_no_request_notices(self, server):
+        server.log.declare(r"WSGI7055: .* signal 9", r"AH00052: .*SIGKILL|exit signal Killed")
+        with server.keep_alive() as connection:
+            for _ in range(5 * ROUNDS):
+                killed = int(connection.get("/").body)
+                os.kill(killed, 9)
+                answer = connection.get("/")
+                assert answer.status == 200 and int(answer.body) != killed
+
+
+@pytest.mark.ours_only("the C module's request is another one's loss, too")
+class TestKilledWhileBusy:
+    modes = ("daemon",)
+    configure = staticmethod(configure)
+
+    def test_only_its_requests_fail(self, server):
+        server.log.declare(r"WSGI7055: .* signal 9.* 2 requests", r"AH00052: .*SIGKILL|exit signal Killed", r"WSGI0146: ")
+        busy = process_of(server)
+        answers = []
+        slow = [threading.Thread(target=lambda: answers.append(server.get("/slow"))) for _ in range(2)]
+        for thread in slow:
+            thread.start()
+        time.sleep(0.5)
+        os.kill(busy, 9)
+        assert process_of(server) != busy
+        for thread in slow:
+            thread.join(20)
+        assert [answer.status for answer in answers] == [502, 502]
+
+
+@pytest.mark.ours_only("the C module notices within a second")
+class TestSuccessor:
+    modes = ("daemon",)
+
+    @staticmethod
+    def configure(site):
+        configure(site, "maximum-requests=10 threads=2")
+
+    def test_maximum_requests_costs_nobody_a_wait(self, server):
+        seen, longest = set(), 0.0
+        with server.keep_alive() as connection:
+            for _ in range(200):
+                begun = time.monotonic()
+                answer = connection.get("/")
+                longest = max(longest, time.monotonic() - begun)
+                assert answer.status == 200
+                seen.add(int(answer.body))
+                time.sleep(0.005)
+        assert len(seen) > 2, "no process was replaced"
+        processes.wait_until(lambda: sum(processes.is_alive(process) for process in seen) == 1, "the others end")
+
+
+@pytest.mark.ours_only("the C module keeps interpreters in the parent")
+class TestIdleReloads:
+    """The parent after many graceful reloads is as it was after the first ones."""
+
+    modes = ("daemon",)
+
+    @staticmethod
+    def configure(site):
+        configure(site, "threads=2")
+
+    @staticmethod
+    def state(pid):
+        status = open(f"/proc/{pid}/status").read()
+        field = lambda name: int(status.split(f"{name}:")[1].split()[0])
+        return {"memory": field("VmRSS"), "descriptors": len(processes.descriptors(pid)), "threads": field("Threads")}
+
+    def settled(self, server):
+        """The state once the processes of earlier generations have ended."""
+        def only_one():
+            try:
+                lines = [" ".join(processes.command_line(pid)) for pid in server.processes()]
+            except OSError:
+                return False  # one ended just now
+            return sum("mod_wsgi_daemon.py" in line for line in lines) == 1
+        processes.wait_until(only_one, "earlier generations end", 20)
+        assert process_of(server)
+        return self.state(server.pid)
+
+    def test_the_parent_does_not_grow(self, server):
+        for _ in range(5):
+            server.graceful()
+        early = self.settled(server)
+        for _ in range(10 * ROUNDS):
+            server.graceful()
+        late = self.settled(server)
+        assert late["threads"] == early["threads"] == 1
+        assert late["descriptors"] <= early["descriptors"], (early, late)
+        # httpd's own pools settle at first; 1 KiB for each reload would be a leak.
+        assert late["memory"] <= early["memory"] + 256 + ROUNDS, (early, late)
