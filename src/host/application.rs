@@ -3,6 +3,7 @@
 //! What carries a request is behind [`exchange::Exchange`]; interpreters, scripts and the objects an application sees are
 //! here. Source: PEP 3333.
 
+pub mod events;
 pub mod exchange;
 pub mod interpreters;
 pub mod metrics;
@@ -11,7 +12,6 @@ mod adapter;
 mod advice;
 mod call;
 mod environ;
-mod events;
 mod failure;
 mod file_wrapper;
 mod input;

@@ -1,5 +1,6 @@
 //! Embedded mode: Python in an Apache child, requests on Apache's threads.
 
+use crate::application::events::{self, ProcessEvent};
 use crate::application::exchange::{Exchange, Gone};
 use crate::application::interpreters::Interpreters;
 use crate::application::{self, Outcome, preload, run};
@@ -113,6 +114,7 @@ pub fn call(apache: Apache, call: &[u8]) -> bool {
 /// the exit functions run.
 pub fn stop() {
     let Some((interpreters, main_thread)) = STARTED.get() else { return };
+    events::announce(interpreters, ProcessEvent::Stopping(""));
     if !interpreters.launch().destroy_interpreters {
         return;
     }

@@ -4,11 +4,12 @@
 
 use super::environ::Incoming;
 use super::failure;
-use super::interpreters::Interpreter;
+use super::interpreters::{Interpreter, Interpreters};
 use super::metrics::Phase;
 use super::observe::Figures;
 use super::request::Request;
 use super::state::State;
+use crate::ignore;
 use crate::python::{Object, PyResult, Python, Raised, Stored};
 use crate::sys::usage::Cpu;
 
@@ -94,6 +95,52 @@ fn publish<'py>(
         }
     }
     Ok(())
+}
+
+/// What happens to the process.
+#[derive(Debug, Clone, Copy)]
+pub enum ProcessEvent {
+    /// A signal for applications has come: its name and number.
+    Signal(&'static str, i32),
+    /// The process ends: why.
+    Stopping(&'static str),
+}
+
+impl ProcessEvent {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Signal(..) => "process_signal",
+            Self::Stopping(_) => "process_stopping",
+        }
+    }
+
+    fn publish<'py>(self, py: Python<'py>, interpreter: &Interpreter) -> PyResult<'py, ()> {
+        let (payload, names) = (Payload::new(py)?, &interpreter.state().names);
+        let list = match self {
+            Self::Signal(name, number) => {
+                payload.put("signame", &py.text(name)?)?;
+                payload.put("signum", &py.int(number.into())?)?;
+                &names.signal_callbacks
+            }
+            Self::Stopping(reason) => {
+                payload.put("shutdown_reason", &py.text(reason)?)?;
+                &names.shutdown_callbacks
+            }
+        };
+        for list in [&names.event_callbacks, list] {
+            publish(py, interpreter, None, list, self.name(), &payload)?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells an event to the applications of every interpreter. Called detached.
+pub fn announce(interpreters: &'static Interpreters, event: ProcessEvent) {
+    for interpreter in interpreters.all() {
+        // What cannot be told for want of memory is not told.
+        ignore(interpreter.attach(|py| event.publish(py, interpreter).map_err(|raised| raised.text())));
+    }
 }
 
 fn publish_request<'py>(py: Python<'py>, request: &Request, name: &str, payload: &Payload<'py>) -> PyResult<'py, ()> {

@@ -151,6 +151,12 @@ impl Interpreters {
         false
     }
 
+    /// All of them, the main one first.
+    pub fn all(&self) -> Vec<&'static Interpreter> {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        [self.main].into_iter().chain(table.values().copied()).collect()
+    }
+
     /// Ends the sub-interpreters. Called detached, when no request runs and none will. Answers whether the main
     /// interpreter can be finalized; otherwise its exit functions are all that can still be run.
     pub fn end_subs(&'static self) -> bool {
