@@ -49,5 +49,14 @@ class TestDocumentation:
                     for name in re.findall(r"`(\w+(?:\.py)?)`", line.split("|")[-2])}
         assert sorted(promised - names) == []
 
+    def test_every_member_of_the_module_is_explained(self):
+        stubs, page = read("stubs", "mod_wsgi-stubs", "__init__.pyi"), read("docs", "python-api.md")
+        members = re.findall(r"^(?:def |class )?([a-zA-Z]\w*)(?=[(:])", stubs, re.MULTILINE)
+        figures = re.findall(r"^    (\w+): ", stubs, re.MULTILINE)
+        assert [name for name in members if f"`{name}" not in page] == []
+        # Of a time X, X_min_us, X_max_us and X_buckets go without saying; of a thread the names are cut short.
+        plain = [name for name in figures if not re.search(r"_(min_us|max_us|buckets)$|^request_threads_|^status_\dxx$", name)]
+        assert [name for name in plain if f"`{name}`" not in page] == []
+
     def test_every_directive_has_its_entry_for_the_conformance_tests(self):
         assert sorted(registered() - {directive["name"].rstrip(">") for directive in DIRECTIVES}) == []
