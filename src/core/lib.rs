@@ -11,6 +11,7 @@ pub mod daemon_options;
 pub mod directive;
 pub mod embedded;
 pub mod group_name;
+pub mod histogram;
 pub mod interpreter_options;
 pub mod launch;
 pub mod response_rules;

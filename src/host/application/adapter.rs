@@ -71,7 +71,9 @@ impl Adapter {
             return py.raise(Exception::Type, &text);
         };
         let data = data.expect_bytes("write() argument must be bytes")?;
-        this.0.with(py, |inner| inner.tally.output_writes += 1);
+        if data.is_empty() {
+            this.0.with(py, |inner| inner.tally.output_writes += 1);
+        }
         this.0.send_piece(py, data, true).or_else(|failure| failure.raise(py))?;
         Ok(py.none())
     }

@@ -3,7 +3,6 @@
 //! Each thread counts for itself, in numbers that nobody else writes; who asks for figures adds them up and subtracts what was
 //! there when somebody asked before. So requests wait for nobody. Names, units and buckets are those of mod_wsgi 6.1.1.
 
-mod histogram;
 mod record;
 mod report;
 mod server;

@@ -273,6 +273,7 @@ impl Request {
         let waits = self.with(py, |inner| {
             let Some(exchange) = &mut inner.exchange else { return Err(inner.no_exchange()) };
             inner.tally.output_length += piece.len() as u64;
+            inner.tally.output_writes += u64::from(!piece.is_empty());
             let piece = inner.response.commit_and_clip(&mut **exchange, piece)?;
             if send || piece.len() > LARGE {
                 return Ok(Some(piece));

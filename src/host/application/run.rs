@@ -106,7 +106,11 @@ pub fn on_this_thread<R>(request: &Arc<Request>, work: impl for<'py> FnOnce(Pyth
 
 impl Request {
     fn after_panic(&self) -> Outcome {
-        match self.interpreter.attach(|py| self.with(py, |inner| inner.response.committed)) {
+        let look = |py: Python<'_>| {
+            self.leave(py);
+            self.with(py, |inner| inner.response.committed)
+        };
+        match self.interpreter.attach(look) {
             true => Outcome::Truncated,
             false => Outcome::Failed(500),
         }
@@ -252,7 +256,6 @@ fn send_item<'py>(py: Python<'py>, request: &Request, item: &Object<'py>, now: b
     if data.is_empty() {
         return Ok(());
     }
-    request.with(py, |inner| inner.tally.output_writes += 1);
     stop_at(py, request.send_piece(py, data, now))
 }
 

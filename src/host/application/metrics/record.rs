@@ -1,6 +1,6 @@
 //! The numbers of one thread.
 
-use super::histogram::{BUCKETS, bucket};
+use mod_wsgi_core::histogram::{BUCKETS, bucket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! From one question for figures to the next.
 
-use super::histogram::BUCKETS;
 use super::record::{COUNTERS, Counter, PHASES, Record};
 use super::thread::threads;
 use crate::sys::{clock, usage};
+use mod_wsgi_core::histogram::BUCKETS;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
