@@ -9,6 +9,7 @@ mod inspector;
 mod link;
 mod reason;
 mod service;
+mod service_script;
 mod shut_down;
 mod timers;
 mod worker;
@@ -24,7 +25,6 @@ use mod_wsgi_core::launch::{Launch, descriptors as files};
 use mod_wsgi_core::wire::LogLevel;
 use service::Service;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 
 /// The exit status for "this cannot work, and trying again will not help": `EX_CONFIG` of sysexits.h.
 const EXIT_CONFIG: i32 = 78;
@@ -41,19 +41,29 @@ pub fn serve(main: &'static Interpreter) -> i32 {
         return EXIT_CONFIG;
     };
     let mut control = Control::new(control, bell);
-    match start(&mut control, main) {
-        Ok((service, signals, inspector)) => {
-            shut_down::serve_until_the_end(&service, &mut control, &signals, &inspector)
+    let started = match start(&mut control, main) {
+        Ok(Started { threads: 0, interpreters, place, predecessors, .. }) => {
+            return service_script::run(interpreters, control, &place, predecessors);
         }
-        Err(why) => {
-            log::write(LogLevel::Crit, &why);
-            control.failed(&why);
-            EXIT_CONFIG
-        }
-    }
+        started => started,
+    };
+    started.and_then(|started| serve_requests(&mut control, started)).unwrap_or_else(|why| {
+        log::write(LogLevel::Crit, &why);
+        control.failed(&why);
+        EXIT_CONFIG
+    })
 }
 
-fn start(control: &mut Control, main: &'static Interpreter) -> Result<(Arc<Service>, OwnedFd, Inspector), String> {
+/// A process whose interpreter is set up.
+struct Started {
+    threads: u32,
+    interpreters: &'static Interpreters,
+    listener: OwnedFd,
+    place: Place,
+    predecessors: Vec<OwnedFd>,
+}
+
+fn start(control: &mut Control, main: &'static Interpreter) -> Result<Started, String> {
     let launch =
         control.launch().map_err(|why| format!("WSGI7003: Apache did not say what this process is to do: {why}"))?;
     log::set_level(launch.log_level);
@@ -65,9 +75,15 @@ fn start(control: &mut Control, main: &'static Interpreter) -> Result<(Arc<Servi
     let place = Place::map(board.as_fd(), launch.slot)
         .map_err(|error| format!("WSGI7004: the board cannot be mapped: {error}"))?;
     set_process(&launch)?;
+    let threads = launch.threads;
     let group = String::from_utf8_lossy(&launch.process_group).into_owned();
     let interpreters = Interpreters::start(launch, main)
         .map_err(|why| format!("WSGI0035: the main interpreter of daemon '{group}' cannot be set up: {why}"))?;
+    Ok(Started { threads, interpreters, listener, place, predecessors })
+}
+
+fn serve_requests(control: &mut Control, started: Started) -> Result<i32, String> {
+    let Started { interpreters, listener, place, predecessors, .. } = started;
     preload(interpreters);
     let signals = signals::catch().map_err(|error| format!("WSGI7005: signals cannot be caught: {error}"))?;
     let cannot = |error| format!("WSGI7006: threads cannot be started: {error}");
@@ -75,8 +91,9 @@ fn start(control: &mut Control, main: &'static Interpreter) -> Result<(Arc<Servi
     let service = Service::start(interpreters, listener, place).map_err(cannot)?;
     control.ready();
     predecessors.into_iter().for_each(control::retire);
+    let group = String::from_utf8_lossy(&interpreters.launch().process_group);
     log::write(LogLevel::Debug, &format!("WSGI7013: this process of group '{group}' takes requests"));
-    Ok((service, signals, inspector))
+    Ok(shut_down::serve_until_the_end(&service, control, &signals, &inspector))
 }
 
 /// What the process needs besides Python: title, locale, working directory.

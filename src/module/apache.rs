@@ -7,6 +7,7 @@ pub mod access;
 pub mod body;
 pub mod brigade;
 pub mod child;
+pub mod client;
 pub mod command;
 pub mod config;
 mod ffi;

@@ -81,6 +81,16 @@ fn check_alias(server: Server<'_>, definitions: &Definitions, plans: &[Plan], na
             ),
         );
     }
+    let is_service = |name: &[u8]| {
+        definitions.groups.iter().any(|group| group.options.name.as_bytes() == name && group.options.threads == 0)
+    };
+    if let Some(name) = group.or(named).filter(|name| is_literal(name)).map(literal).filter(|name| is_service(name)) {
+        let name = String::from_utf8_lossy(name);
+        let text = format!(
+            "WSGI7081: a script alias names the process group '{name}', which has threads=0 and takes no requests: they get 500"
+        );
+        warn(server, &text);
+    }
     let (AliasUrl::Path(url), script) = (&alias.url, Path::new(std::ffi::OsStr::from_bytes(&alias.target))) else {
         return;
     };

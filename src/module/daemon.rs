@@ -72,6 +72,8 @@ struct Times {
     connect: Duration,
     /// For one read or write between child and daemon; zero is no limit.
     socket: Duration,
+    /// For one write to the client; zero leaves it at the server's.
+    client: Duration,
     /// For more of a response before what is there is flushed.
     flush_delay: Duration,
     /// Bytes that may wait unflushed.
@@ -89,6 +91,11 @@ pub fn serve(r: Request<'_>, runtime: &Runtime, resolved: &Resolved, has_body: b
             Duration::from_millis(r.server().timeout())
         } else {
             options.socket_timeout
+        },
+        client: if options.response_socket_timeout.is_zero() {
+            options.socket_timeout
+        } else {
+            options.response_socket_timeout
         },
         flush_delay: options.response_flush_delay,
         flush_bytes: if options.response_buffer_size == 0 { 8 << 20 } else { options.response_buffer_size },
@@ -149,6 +156,15 @@ fn find_group<'t>(r: Request<'_>, runtime: &'t Runtime, resolved: &Resolved) -> 
             r,
             INTERNAL_ERROR,
             &format!("WSGI0152: the process group '{name}' belongs to a virtual host with another ServerName"),
+        ));
+    }
+    if definition.options.threads == 0 {
+        return Err(refuse(
+            r,
+            INTERNAL_ERROR,
+            &format!(
+                "WSGI7081: the process group '{name}' has threads=0: it runs service scripts, and takes no requests"
+            ),
         ));
     }
     Ok(group)
@@ -278,7 +294,7 @@ fn connect(
             }
             Err(ConnectError::Failed(error)) => {
                 let text = format!(
-                    "WSGI0117: the socket '{}' of group '{name}' cannot be reached: {error}; Apache's children need it, and the folders it is in (WSGISocketPrefix)",
+                    "WSGI0117: the socket '{}' of group '{name}' cannot be reached: {error}; Apache's children need it, and the folders it is in (WSGISocketPrefix); a reload makes one that is gone anew",
                     group.reach.socket.display()
                 );
                 return Err(refuse_for_now(r, &text));

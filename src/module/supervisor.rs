@@ -156,6 +156,7 @@ pub fn configure(main: Server<'_>, plans: Vec<(Plan, SocketPlan)>) -> Result<Vec
         };
         // The index was found or made just above.
         let group = &mut registry.groups[at];
+        group.listen_again()?;
         group.plan = plan;
         group.start_generation(main);
         reaches.push(Reach { socket: group.listener.path().to_path_buf(), board: Arc::clone(&group.board) });
@@ -209,6 +210,16 @@ impl Group {
             dropped: false,
             name,
         })
+    }
+
+    /// Makes a new socket where somebody has removed the file of the old one.
+    fn listen_again(&mut self) -> Result<(), String> {
+        if !self.listener.is_there() {
+            let listener = self.listener.again(&self.socket_plan);
+            self.listener =
+                listener.map_err(|reason| format!("WSGI7052: daemon process group '{}': {reason}", self.name))?;
+        }
+        Ok(())
     }
 
     fn is_for(&self, plan: &Plan, socket_plan: &SocketPlan) -> bool {
@@ -534,8 +545,9 @@ impl Group {
         if expected {
             return "it was being replaced".to_owned();
         }
-        // What an administrator kills is no crash.
-        let is_crash = !matches!(status, Some(0 | libc::SIGKILL));
+        // What an administrator kills is no crash; a service that ends is started again in any case.
+        let is_service = self.plan.launch.threads == 0;
+        let is_crash = is_service || !matches!(status, Some(0 | libc::SIGKILL));
         if is_crash && process.started.elapsed() < SHORT_LIFE {
             self.short_lives += 1;
         } else {

@@ -36,7 +36,7 @@ class TestDocumentation:
 
     def test_every_directive_that_is_not_there_is_named_as_a_difference(self):
         missing = {directive["name"] for directive in DIRECTIVES} - {f"{name}>" if name[0] == "<" else name for name in registered()}
-        named = set(re.findall(r"`(<?WSGI\w+>?)`", read("docs", "differences.md").partition("These options")[0]))
+        named = set(re.findall(r"`(<?WSGI\w+>?)`", read("docs", "differences.md").partition("## Configuration")[0]))
         assert sorted(missing - named) == []
         assert sorted(named & registered()) == []
 
@@ -57,6 +57,13 @@ class TestDocumentation:
         # Of a time X, X_min_us, X_max_us and X_buckets go without saying; of a thread the names are cut short.
         plain = [name for name in figures if not re.search(r"_(min_us|max_us|buckets)$|^request_threads_|^status_\dxx$", name)]
         assert [name for name in plain if f"`{name}`" not in page] == []
+
+    def test_every_option_of_a_daemon_is_explained_twice(self):
+        options = re.findall(r'^            "([a-z-]+)" =>', read("src", "core", "daemon_options.rs"), re.MULTILINE)
+        assert len(options) >= 45
+        for document in ("directives.md", "daemon-mode.md"):
+            explained = set(re.findall(r"`([a-z-]+)(?:=[^`]*)?`", read("docs", document)))
+            assert [name for name in options if name not in explained] == [], document
 
     def test_every_directive_has_its_entry_for_the_conformance_tests(self):
         assert sorted(registered() - {directive["name"].rstrip(">") for directive in DIRECTIVES}) == []

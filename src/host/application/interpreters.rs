@@ -46,6 +46,11 @@ impl Interpreter {
         self.state.wait_or_panic()
     }
 
+    /// Whether this process runs scripts instead of requests (`threads=0`).
+    pub fn is_service(&self) -> bool {
+        !self.launch.process_group.is_empty() && self.launch.threads == 0
+    }
+
     /// How log lines call it.
     pub fn description(&self) -> String {
         let (group, process) =

@@ -163,6 +163,10 @@ fn load<'py>(py: Python<'py>, interpreter: &Interpreter, wanted: Wanted<'_>) -> 
         Ok(module)
     };
     let module = run().map_err(|raised| {
+        // A service ends so, see set_up.py.
+        if interpreter.is_service() && raised.is(Exception::SystemExit) {
+            return;
+        }
         let number = match (raised.is(Exception::SystemExit), wanted.request.is_some()) {
             (true, true) => "WSGI0107",
             (true, false) => "WSGI0108",

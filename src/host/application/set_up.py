@@ -159,7 +159,16 @@ install_module()
 module.LogHandler = log_handler()
 replace_streams()
 sys.argv = ["mod_wsgi"]
-if restrict_signal:
+if is_service:
+    # The script runs in the main thread, and ends when it is told to.
+    import signal
+
+    def end(signum, frame):
+        raise SystemExit
+
+    if is_main:
+        signal.signal(signal.SIGTERM, end)
+elif restrict_signal:
     import signal
     signal.signal = SignalIntercept(signal.signal)
 set_environment()

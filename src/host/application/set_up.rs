@@ -62,6 +62,7 @@ pub fn set_up<'py>(
     put("__builtins__", &py.import("builtins")?)?;
     put("module", &module)?;
     put("is_main", &py.bool(application_group.is_empty()))?;
+    put("is_service", &py.bool(!launch.process_group.is_empty() && launch.threads == 0))?;
     put("is_daemon", &py.bool(!launch.process_group.is_empty()))?;
     put("stderr", &output::thread_stream(py, state, "<stderr>")?)?;
     put("stdout", &output::thread_stream(py, state, "<stdout>")?)?;

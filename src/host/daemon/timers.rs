@@ -8,7 +8,6 @@ use super::service::Service;
 use crate::application::has_loaded;
 use crate::application::progress::{Glimpse, Progress};
 use crate::log;
-use crate::sys::clock;
 use mod_wsgi_core::launch::Launch;
 use mod_wsgi_core::wire::LogLevel;
 use std::time::{Duration, Instant};
@@ -77,8 +76,7 @@ impl<'s> Timers<'s> {
         if self.service.is_busy() {
             return Some(timeout);
         }
-        let idle = Duration::from_micros(clock::microseconds().saturating_sub(last));
-        Some(timeout.saturating_sub(idle))
+        Some(timeout.saturating_sub(last.elapsed()))
     }
 
     /// How long until something has to be looked at again.
@@ -138,14 +136,11 @@ impl<'s> Timers<'s> {
     }
 
     fn look_at_requests(&mut self) -> Option<Reason> {
-        let now = clock::microseconds();
-        let ran = |begun: u64| Duration::from_micros(now.saturating_sub(begun));
-        let running: Vec<_> =
-            self.service.progresses().into_iter().filter_map(|thread| Some((thread, thread.since()?))).collect();
+        let threads = self.service.progresses();
         let late = |limit: Duration| {
-            let late = running.iter().filter(|(_, (begun, _))| ran(*begun) > limit);
-            let late = late.filter_map(|(thread, _)| thread.look());
-            late.filter(|glimpse| !glimpse.expired && ran(glimpse.begun) > limit).collect::<Vec<_>>()
+            let late = threads.iter().filter(|thread| thread.elapsed().is_some_and(|elapsed| elapsed > limit));
+            let late = late.filter_map(|thread| thread.look());
+            late.filter(|glimpse| !glimpse.expired && glimpse.elapsed > limit).collect::<Vec<_>>()
         };
         if let Some(limit) = self.startup_limit() {
             let late = late(limit);

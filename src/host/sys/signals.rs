@@ -21,6 +21,12 @@ extern "C" fn handler(signal: libc::c_int) {
     }
 }
 
+/// Sends this process the signal that asks it to end.
+pub fn terminate_self() {
+    // SAFETY: a plain system call.
+    unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+}
+
 /// The signals a daemon process acts upon.
 pub const HANDLED: [i32; 6] = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGXCPU, libc::SIGHUP, libc::SIGUSR2];
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use mod_wsgi_core::wire::{FRAME_HEADER, FrameHeader, Hello, Kind, REQUEST_CLAIMED, WireError};
 
+use crate::apache::client::ClientSocket;
 use crate::supervisor::Board;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
@@ -173,6 +174,17 @@ impl Connection {
         let limit = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
         let mut polled = [PollFd::new(&self.stream, PollFlags::IN)];
         rustix::event::poll(&mut polled, Some(&limit)).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Waits up to [`GLANCE`] until there is something to read, or the client takes more.
+    pub fn wait_for_either(&self, client: Option<&ClientSocket<'_>>) {
+        use rustix::event::{PollFd, PollFlags, Timespec};
+        let mut polled = vec![PollFd::new(&self.stream, PollFlags::IN)];
+        let client = client.map(ClientSocket::descriptor);
+        polled.extend(client.as_ref().map(|client| PollFd::new(client, PollFlags::OUT)));
+        let limit = Timespec { tv_sec: GLANCE.as_secs() as i64, tv_nsec: 0 };
+        // An interrupted wait is a wait that has ended; the caller looks again.
+        rustix::event::poll(&mut polled, Some(&limit)).ok();
     }
 
     /// The header of the next frame.

@@ -11,6 +11,7 @@ use super::connection::{Connection, GLANCE, ReadError};
 use super::{Encoded, Times};
 use crate::apache::OK;
 use crate::apache::body::{self, Piece};
+use crate::apache::client::ClientSocket;
 use crate::apache::log;
 use crate::apache::request::Request;
 use crate::apache::scoreboard;
@@ -20,6 +21,9 @@ use crate::startup::ClientGroup;
 
 const BAD_GATEWAY: Status = 502;
 const GATEWAY_TIMEOUT: Status = 504;
+
+/// How many bytes go to httpd before it is looked whether the client takes them: what httpd keeps without waiting.
+const FREELY: u64 = 64 * 1024;
 
 /// How an exchange ended.
 pub enum Outcome {
@@ -36,6 +40,9 @@ pub struct Exchange<'x> {
     times: &'x Times,
     connection: Connection,
     response: Response<'x>,
+    client: Option<ClientSocket<'x>>,
+    /// What of the response came faster than the client takes it, so that the daemon's thread need not wait.
+    held: Vec<u8>,
     /// Whether the daemon has said anything of this request.
     heard: bool,
     body_left: bool,
@@ -98,7 +105,13 @@ impl<'x> Exchange<'x> {
         resolved: &Resolved,
     ) -> Self {
         let response = Response::new(request, resolved.error_override);
+        let mut client = ClientSocket::of(request);
+        if let Some(client) = client.as_mut().filter(|_| !times.client.is_zero()) {
+            client.limit(times.client);
+        }
         Self {
+            client,
+            held: Vec::new(),
             request,
             group,
             times,
@@ -134,7 +147,9 @@ impl<'x> Exchange<'x> {
         Outcome::NotTaken
     }
 
-    fn ended(self, end: End) -> Outcome {
+    fn ended(mut self, end: End) -> Outcome {
+        // A client that has gone does not matter any more: the application has done its part.
+        self.release().ok();
         let connection = end.keep.then_some(self.connection);
         let status = match end.completed {
             Some(status) => status,
@@ -185,6 +200,7 @@ impl<'x> Exchange<'x> {
                 let part = FilePart::decode(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?;
                 let missing = Stop::Read(ReadError::Garbage(WireError::BadValue("file without a descriptor")));
                 let file = self.connection.take_file().ok_or(missing)?;
+                self.release()?;
                 self.response.file(file, part.offset, part.length, self.sendfile)?;
             }
             Kind::Welcome => {
@@ -210,14 +226,21 @@ impl<'x> Exchange<'x> {
     fn next_header(&mut self) -> Result<FrameHeader, Stop> {
         let begun = Instant::now();
         loop {
-            if self.response.unflushed() > 0
-                && !self.connection.has_more()
-                && !self.connection.wait(self.times.flush_delay)
-            {
-                self.response.flush()?;
+            let waits = self.response.unflushed() > 0 || !self.held.is_empty();
+            if waits && !self.connection.has_more() && !self.connection.wait(self.times.flush_delay) {
+                if self.is_client_ready() {
+                    self.release()?;
+                    self.response.flush()?;
+                } else {
+                    self.connection.wait_for_either(self.client.as_ref());
+                    continue;
+                }
             }
             match self.connection.header() {
                 Err(ReadError::Quiet) => {
+                    if self.client.as_ref().is_some_and(ClientSocket::is_gone) {
+                        return Err(Stop::Gone);
+                    }
                     if !self.heard && self.group.reach.board.is_hopeless() {
                         return Err(Stop::Hopeless);
                     }
@@ -230,18 +253,50 @@ impl<'x> Exchange<'x> {
         }
     }
 
+    /// Whether the client takes more without making this thread wait.
+    fn is_client_ready(&self) -> bool {
+        self.client.as_ref().is_none_or(ClientSocket::is_writable)
+    }
+
+    /// Passes on what was held back, however long that takes.
+    fn release(&mut self) -> Result<(), Stop> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        let held = std::mem::take(&mut self.held);
+        Ok(self.response.data(&held, false)?)
+    }
+
+    /// Whether the next piece of the response is held back, up to response-buffer-size: the client would make this thread
+    /// wait, and it the daemon's.
+    fn hold_back(&self) -> bool {
+        let much = self.response.unflushed() >= FREELY || !self.held.is_empty();
+        much && (self.held.len() as u64) < self.times.flush_bytes && !self.is_client_ready()
+    }
+
     fn pass_data(&mut self, length: usize) -> Result<Next, Stop> {
         let mut left = length;
         let begun = Instant::now();
         while left > 0 {
-            if !self.connection.has_more() && self.response.unflushed() >= self.times.flush_bytes {
-                self.response.flush()?;
+            let hold = self.hold_back();
+            if !hold {
+                self.release()?;
+                if !self.connection.has_more() && self.response.unflushed() >= self.times.flush_bytes {
+                    self.response.flush()?;
+                }
             }
             let (part, end) = match self.connection.part(left) {
                 Err(ReadError::Quiet) if begun.elapsed() < self.times.socket || self.times.socket.is_zero() => continue,
                 part => part?,
             };
             left -= part.len();
+            if hold {
+                self.held.extend_from_slice(part);
+                match end.map(|header| End::new(header.flags)) {
+                    Some(end) => return Ok(Next::End(end)),
+                    None => continue,
+                }
+            }
             match end.map(|header| End::new(header.flags)) {
                 Some(end) if !end.truncated => {
                     let response = std::mem::replace(&mut self.response, Response::new(self.request, false));
@@ -272,12 +327,18 @@ impl<'x> Exchange<'x> {
         let mut flags = BODY_LAST;
         if self.body_left {
             // The application may have written something that its client waits for before it sends more.
+            self.release()?;
             self.response.flush()?;
             flags = self.read_body(&mut piece, most);
         }
         let mut frame = Vec::with_capacity(piece.len() + 8);
         put_frame(&mut frame, Kind::Body, flags, &piece);
-        self.connection.send(&frame).map_err(|error| Stop::Read(ReadError::Failed(error)))
+        match self.connection.send(&frame) {
+            Ok(()) => Ok(()),
+            // It may have said why before it stopped to read.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(Stop::Read(ReadError::Failed(error))),
+        }
     }
 
     /// Waits for the first bytes of the body, and takes what else is there.

@@ -33,7 +33,18 @@ impl Listener {
     /// # Errors
     /// A sentence with the path, what was tried, what the system answered, and what to change.
     pub fn open(plan: &SocketPlan, number: u32) -> Result<Self, String> {
-        let path = PathBuf::from(format!("{}.{}.{number}.sock", plan.prefix.display(), std::process::id()));
+        Self::at(plan, PathBuf::from(format!("{}.{}.{number}.sock", plan.prefix.display(), std::process::id())))
+    }
+
+    /// Another one where this one was, after its file was removed.
+    ///
+    /// # Errors
+    /// As [`Listener::open`].
+    pub fn again(&self, plan: &SocketPlan) -> Result<Self, String> {
+        Self::at(plan, self.path.clone())
+    }
+
+    fn at(plan: &SocketPlan, path: PathBuf) -> Result<Self, String> {
         let address = SocketAddrUnix::new(&path).map_err(|_| {
             format!("the path '{}' is too long for a socket: set a shorter WSGISocketPrefix", path.display())
         })?;
@@ -62,6 +73,12 @@ impl Listener {
             std::os::unix::fs::chown(&path, Some(owner), None).map_err(|error| cannot("given to its owner", error))?;
         }
         Ok(Self { socket, path })
+    }
+
+    /// Whether its file is there.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.path.exists()
     }
 
     /// The path that Apache's children connect to.

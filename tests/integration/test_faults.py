@@ -1,0 +1,204 @@
+"""What goes wrong around a group: its socket, its folder, strangers on it, a process that stands still, memory of Apache."""
+
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+
+from harness import httpd_program, processes, under_test
+from harness.site import AS_ROOT
+
+APPLICATION = """
+    import os
+
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [str(os.getpid()).encode()]
+"""
+
+
+def configure(site, options="threads=3"):
+    site.write("pid.wsgi", APPLICATION)
+    site.serve("pid.wsgi", options=options)
+
+
+def process_of(server):
+    answer = server.get("/")
+    assert answer.status == 200, answer
+    return int(answer.body)
+
+
+def socket_file(site):
+    (found,) = (site.root / "run").glob("w.*.sock")
+    return found
+
+
+pytestmark = pytest.mark.ours_only("the wire and the socket files are ours")
+
+
+class TestSocketFile:
+    modes = ("daemon",)
+    configure = staticmethod(configure)
+
+    def test_a_removed_one_is_told_and_made_anew_by_a_reload(self, server, site):
+        process = process_of(server)
+        socket_file(site).unlink()
+        # Connections that are open go on; the next one cannot be made, which closing all of them shows.
+        os.kill(process, signal.SIGTERM)
+        processes.wait_until(lambda: server.get("/").status == 503, "a new connection is needed")
+        server.log.declare("WSGI0117: .*cannot be reached.*a reload makes one that is gone anew")
+        server.graceful()
+        processes.wait_until(lambda: server.get("/").status == 200, "it is there again")
+        server.log.allow("WSGI0117")
+
+
+class TestStrangers:
+    modes = ("daemon",)
+    configure = staticmethod(configure)
+
+    def connect(self, site):
+        stranger = socket.socket(socket.AF_UNIX)
+        stranger.settimeout(10)
+        stranger.connect(str(socket_file(site)))
+        return stranger
+
+    def test_garbage_and_silence_cost_nothing(self, server, site):
+        before = process_of(server)
+        noise = random.Random(7)
+        silent = [self.connect(site) for _ in range(10)]
+        for _ in range(200):
+            with self.connect(site) as stranger:
+                try:
+                    stranger.sendall(noise.randbytes(noise.randrange(1, 400)))
+                    stranger.shutdown(socket.SHUT_WR)
+                    while stranger.recv(4096):
+                        pass
+                except (BrokenPipeError, ConnectionResetError):
+                    pass
+        server.log.allow("WSGI7018", "WSGI7019")
+        assert process_of(server) == before
+        for stranger in silent:
+            stranger.close()
+
+    def test_a_conversation_cut_at_every_byte(self, server, site):
+        """A greeting of the right build, and a frame that promises a request and is cut."""
+        before = process_of(server)
+        greeting = b"WSGI\x01\x00" + b"7.0.0"
+        whole = struct.pack("<BBHI", 1, 0, 0, len(greeting)) + greeting + struct.pack("<BBHI", 2, 0, 0, 60) + b"x" * 60
+        for cut in range(len(whole)):
+            with self.connect(site) as stranger:
+                stranger.sendall(whole[:cut])
+        server.log.allow("WSGI7018", "WSGI7019")
+        assert process_of(server) == before
+
+    @pytest.mark.skipif(not AS_ROOT, reason="needs root: only root can be somebody else")
+    def test_another_user_cannot_connect(self, server, site):
+        connect = f"import socket; socket.socket(socket.AF_UNIX).connect({str(socket_file(site))!r})"
+        denied = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", connect],
+                                capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+        assert denied.returncode != 0 and "Permission" in denied.stderr
+
+
+class TestStoppedProcess:
+    modes = ("daemon",)
+
+    @staticmethod
+    def configure(site):
+        configure(site, "threads=3 socket-timeout=2")
+
+    def test_requests_to_it_get_504_and_it_serves_when_it_goes_on(self, server, site):
+        stopped = process_of(server)
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            assert server.get("/").status == 504
+            assert time.monotonic() - begun < 6
+            server.log.declare("WSGI0145")
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        assert process_of(server) == stopped
+
+
+class TestRights:
+    modes = ("daemon",)
+
+    @staticmethod
+    def configure(site):
+        script = site.write("pid.wsgi", APPLICATION)
+        site.add("WSGIDaemonProcess locked", "WSGIDaemonProcess open no-new-privileges=Off")
+        for group in ("locked", "open"):
+            site.add(f"WSGIScriptAlias /{group} {script} process-group={group} application-group=%{{GLOBAL}}")
+
+    def status(self, server, path, field):
+        return processes.status(int(server.get(path).body), field)[0]
+
+    def test_a_process_cannot_gain_rights_unless_its_group_may(self, server):
+        assert self.status(server, "/locked", "NoNewPrivs") == "1"
+        assert self.status(server, "/open", "NoNewPrivs") == "0"
+        for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+            assert int(self.status(server, "/locked", kind), 16) == 0
+
+    @pytest.mark.skipif(not AS_ROOT, reason="needs root: only root has capabilities to give up")
+    def test_its_bounding_set_is_empty(self, server):
+        assert int(self.status(server, "/locked", "CapBnd"), 16) == 0
+        assert int(self.status(server, "/open", "CapBnd"), 16) != 0
+
+
+def memory(process):
+    """Everything a process has mapped and may read."""
+    for line in open(f"/proc/{process}/maps"):
+        span, rights, *_, = line.split()
+        if "r" not in rights or line.rstrip().endswith(("[vvar]", "[vsyscall]", "[vvar_vclock]")):
+            continue
+        start, end = (int(number, 16) for number in span.split("-"))
+        with open(f"/proc/{process}/mem", "rb", buffering=0) as source:
+            source.seek(start)
+            try:
+                yield source.read(end - start)
+            except OSError:
+                continue
+
+
+def holds(process, *secrets):
+    return [any(secret in part for part in memory(process)) for secret in secrets]
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="needs root: only root reads the memory of Apache")
+class TestSecrets:
+    """What Apache alone must know: the key of its certificate, what stands in its configuration, its environment."""
+
+    modes = ("daemon",)
+
+    @staticmethod
+    def configure(site):
+        configure(site)
+        key, certificate = site.root / "key.pem", site.root / "certificate.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "1",
+                        "-subj", "/CN=localhost"], check=True, capture_output=True)
+        key.chmod(0o600)
+        site.add(httpd_program.load_modules("socache_shmcb", "ssl"), "SSLEngine On", f"SSLCertificateFile {certificate}",
+                 f"SSLCertificateKeyFile {key}", "SetEnv KEPT_FROM_DAEMONS word-of-the-configuration-7261")
+
+    def prime(self, site):
+        """A prime of the key in the order of bytes in which big numbers stand in memory."""
+        text = subprocess.run(["openssl", "rsa", "-in", site.root / "key.pem", "-noout", "-text"], check=True, capture_output=True, text=True).stdout
+        digits = text.split("prime1:")[1].split("prime2:")[0]
+        number = bytes.fromhex("".join(digits.split()).replace(":", ""))
+        return number.lstrip(b"\0")[::-1]
+
+    def test_a_daemon_holds_neither_key_nor_configuration(self, server, site):
+        import ssl
+        import urllib.request
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        process = int(urllib.request.urlopen(f"https://127.0.0.1:{site.port}/", context=context, timeout=20).read())
+        prime, word = self.prime(site), b"word-of-the-configuration-" + b"7261"
+        assert holds(server.pid, prime, word) == [True, True], "the search finds what is there"
+        # The word travels in the environ of the request, so only the key and what was never sent may be asked for.
+        assert holds(process, prime, b"SSLCertificateKeyFile") == [False, False]
+        assert b"APACHE" not in open(f"/proc/{process}/environ", "rb").read()
