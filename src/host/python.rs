@@ -20,7 +20,7 @@ pub use class::{Args, Class, Definition, Fields, Visit, base_value_of, new_insta
 pub use config::initialize;
 pub use guard::caught;
 pub use interpreter::{Interpreter, OWN_LOCK, run_exit_functions};
-pub use module::{ModuleState, create_module, state_of};
+pub use module::{ModuleState, create_module, function, state_of};
 pub use object::{Borrowed, Object, Stored};
 pub use raised::{Exception, Raised};
 pub use threads::thread_ident;

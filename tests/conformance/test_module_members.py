@@ -82,7 +82,10 @@ class TestMembers:
         about = "(type(function).__name__, function.__module__, function.__doc__, function.__text_signature__)"
         assert value(server, f"{{{about} for function in (getattr(mod_wsgi, name) for name in {FUNCTIONS})}}") == \
             {("builtin_function_or_method", None, None, None)}
-        assert value(server, f"[getattr(mod_wsgi, name).__name__ for name in {FUNCTIONS}]") == FUNCTIONS
+        for attribute in ("__name__", "__qualname__"):
+            assert value(server, f"[getattr(mod_wsgi, name).{attribute} for name in {FUNCTIONS}]") == FUNCTIONS
+        assert value(server, f"{{repr(getattr(mod_wsgi, name)) for name in {FUNCTIONS}}}") == \
+            {f"<built-in function {name}>" for name in FUNCTIONS}
 
     @pytest.mark.parametrize("name", [name for name in FUNCTIONS if not name.startswith("subscribe")])
     def test_functions_without_arguments_take_none(self, server, name):

@@ -7,8 +7,6 @@ if is_main:
     import threading  # so that threading takes this thread for the main one
 
 CRIT, ERROR, WARNING, INFO, DEBUG = 2, 3, 4, 6, 7
-# The name is taken by the records of logging.
-write_record = record
 
 
 class Restricted(object):

@@ -2,10 +2,10 @@
 //!
 //! What Python can say best is in set_up.py.
 
-use super::members::{Members, PUBLIC};
+use super::members;
 use super::output;
 use super::state::State;
-use crate::python::{Definition, Exception, Object, PyResult, Python, Stored, create_module, new_instance, state_of};
+use crate::python::{Exception, Object, PyResult, Python, Stored, create_module, state_of};
 use crate::{log, sys};
 use mod_wsgi_core::interpreter_options::{Resolved, resolve};
 use mod_wsgi_core::launch::Launch;
@@ -52,8 +52,7 @@ pub fn set_up<'py>(
     let Some(state) = state_of::<State>(&module) else {
         return py.raise(Exception::Runtime, "the module mod_wsgi has no state");
     };
-    let members = new_instance(&Definition::<Members>::make(&module)?, Members { state, launch })?;
-    put_members(&module, state, launch, application_group, &members)?;
+    put_members(&module, state, launch, application_group)?;
 
     let globals = py.dict()?;
     let put = |name: &str, value: &Object<'py>| globals.set_entry(&py.text(name)?, value);
@@ -78,8 +77,8 @@ pub fn set_up<'py>(
     let interval = interval.map_or(Ok(py.none()), |interval| py.float(interval as f64 / 1e6))?;
     put("host_directory", &file_name(&sys::library::directory())?)?;
     put("switch_interval", &interval)?;
-    for name in ["report", "least_level", "record"] {
-        put(name, &members.get(name)?)?;
+    for (name, function) in members::for_set_up(&module)? {
+        put(name, &function)?;
     }
     put("apache_members", &apache_members(py, launch)?)?;
     let code = py.compile(include_bytes!("set_up.py"), &py.text("<mod_wsgi>")?)?;
@@ -95,7 +94,6 @@ fn put_members<'py>(
     state: &State,
     launch: &Launch,
     application_group: &[u8],
-    members: &Object<'py>,
 ) -> PyResult<'py, ()> {
     let py = module.py();
     let (major, minor, patch) = mod_wsgi_core::VERSION;
@@ -110,10 +108,7 @@ fn put_members<'py>(
         module.set(name, &py.list(Vec::new())?)?;
     }
     module.set("active_requests", &py.dict()?)?;
-    for name in PUBLIC {
-        module.set(name, &members.get(name)?)?;
-    }
-    Ok(())
+    members::put(module)
 }
 
 /// What applications find in the module `apache`.

@@ -55,6 +55,8 @@ unless it is caught, the client gets 504.";
 pub struct State {
     /// The types.
     pub types: Types,
+    /// What this process was told.
+    pub launch: &'static Launch,
     /// Interned texts.
     pub names: Names,
     /// Values.
@@ -87,7 +89,7 @@ impl State {
     ///
     /// # Errors
     /// `MemoryError`, or what importing `io` raises.
-    pub fn new<'py>(module: &Object<'py>, launch: &Launch, application_group: &[u8]) -> PyResult<'py, Self> {
+    pub fn new<'py>(module: &Object<'py>, launch: &'static Launch, application_group: &[u8]) -> PyResult<'py, Self> {
         let py = module.py();
         let name = |text: &str| py.interned(text).map(Stored::new);
         let types = Types {
@@ -136,7 +138,7 @@ impl State {
             namespace: Stored::new(module.get("__dict__")?),
         };
         let keys = KEYS.iter().map(|key| name(key)).collect::<PyResult<'_, _>>()?;
-        Ok(Self { types, names, values, keys, streams: Streams::default(), memos: Memos::default() })
+        Ok(Self { types, launch, names, values, keys, streams: Streams::default(), memos: Memos::default() })
     }
 }
 
