@@ -12,7 +12,7 @@ pub const ENTRY: &[u8] = b"mod_wsgi_host_embedded\0";
 pub type Entry = unsafe extern "C" fn() -> *const Host;
 
 /// The number of this interface; checked before anything else in [`Host`] is looked at.
-pub const ABI: u32 = 3;
+pub const ABI: u32 = 4;
 
 /// What a host can do. All functions may be called from any thread that does not hold Python.
 #[repr(C)]
@@ -59,6 +59,17 @@ pub mod outcome {
     // 400 to 599: no response was begun, and this status is for the client.
 }
 
+/// What becomes of a piece of the response body.
+pub mod fate {
+    /// It may wait for what comes after it.
+    pub const WAITS: i32 = 0;
+    /// It is sent on its way now.
+    pub const NOW: i32 = 1;
+    /// It is the last, so that httpd can count a body that is there as a whole. Then [`Host::handle`](super::Host::handle)
+    /// answers that the response is complete.
+    pub const LAST: i32 = 2;
+}
+
 /// What the host may ask of Apache while a request runs; each function gets `context` first. Called on the request's
 /// thread only, and never while Python is attached.
 #[repr(C)]
@@ -72,8 +83,8 @@ pub struct Exchange {
     pub read_error: unsafe extern "C" fn(context: *mut c_void, length: *mut usize) -> *const u8,
     /// Takes status and headers: the payload of a head frame. 0, or -1 when it was not understood.
     pub head: unsafe extern "C" fn(context: *mut c_void, head: *const u8, length: usize) -> i32,
-    /// Takes a piece of the response body; `flush` non-zero sends it on its way now. 0, or -1 when the client is gone.
-    pub data: unsafe extern "C" fn(context: *mut c_void, data: *const u8, length: usize, flush: i32) -> i32,
+    /// Takes a piece of the response body; `fate` is one of [`fate`]. 0, or -1 when the client is gone.
+    pub data: unsafe extern "C" fn(context: *mut c_void, data: *const u8, length: usize, fate: i32) -> i32,
     /// Takes a file for the rest of the response body: `length` bytes from `offset` on of an open descriptor, which httpd
     /// duplicates before this returns. 0, or -1 when the client is gone.
     pub file: unsafe extern "C" fn(context: *mut c_void, descriptor: i32, offset: u64, length: u64) -> i32,

@@ -25,6 +25,7 @@ mod run;
 mod script;
 mod send_file;
 mod set_up;
+mod spare;
 mod state;
 
 pub use call::call;

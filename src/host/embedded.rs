@@ -8,7 +8,7 @@ use crate::log::{self, ServerLog};
 use crate::python::{Interpreter, initialize};
 use crate::sys::apache::Apache;
 use crate::sys::fork;
-use mod_wsgi_core::embedded::outcome;
+use mod_wsgi_core::embedded::{fate, outcome};
 use mod_wsgi_core::launch::Launch;
 use mod_wsgi_core::script_call::Call;
 use mod_wsgi_core::wire::{FilePart, LogLevel, LogRecord, RequestHead};
@@ -74,7 +74,7 @@ pub fn handle(apache: Apache, head: &[u8]) -> i32 {
     let (ended, exchange) = run(interpreters, direct, &head, 0, None);
     drop(running);
     let delivered = match exchange.map(|exchange| exchange.into_any().downcast::<Direct>()) {
-        Some(Ok(mut direct)) => direct.deliver(b"", false),
+        Some(Ok(mut direct)) => direct.deliver(b"", if ended == Outcome::Complete { fate::LAST } else { fate::WAITS }),
         _ => Ok(()),
     };
     match (ended, delivered) {
@@ -126,6 +126,12 @@ pub fn stop() {
     }
 }
 
+/// Room for the request body in bytes: a form of 64 KB, and the read behind it that finds the end.
+const ROOM: usize = 72 * 1024;
+
+/// Room for what httpd reads from the client at once, in bytes.
+const LEAST_ROOM: usize = 8 * 1024;
+
 /// Carries a request within this process.
 struct Direct {
     apache: Apache,
@@ -141,7 +147,8 @@ impl Direct {
         Box::new(Self { apache, head: Vec::new(), out: Vec::new(), gone: false })
     }
 
-    fn deliver(&mut self, piece: &[u8], flush: bool) -> Result<(), Gone> {
+    /// Gives what is queued, and then `piece`; `fate` is that of the last of it.
+    fn deliver(&mut self, piece: &[u8], fate: i32) -> Result<(), Gone> {
         if self.gone {
             return Err(Gone);
         }
@@ -150,9 +157,10 @@ impl Direct {
                 self.apache.head(&std::mem::take(&mut self.head))?;
             }
             if !self.out.is_empty() {
-                self.apache.data(&std::mem::take(&mut self.out), flush && piece.is_empty())?;
+                let fate = if piece.is_empty() { fate } else { fate::WAITS };
+                self.apache.data(&std::mem::take(&mut self.out), fate)?;
             }
-            if piece.is_empty() { Ok(()) } else { self.apache.data(piece, flush) }
+            if piece.is_empty() { Ok(()) } else { self.apache.data(piece, fate) }
         };
         let given = give();
         self.gone = given.is_err();
@@ -163,10 +171,11 @@ impl Direct {
 impl Exchange for Direct {
     fn read(&mut self, most: usize, into: &mut Vec<u8>) -> Result<bool, String> {
         let start = into.len();
-        into.resize(start + most, 0);
-        let read = self.apache.read(into.get_mut(start..).unwrap_or_default());
-        into.truncate(start + read.as_ref().copied().unwrap_or(0));
-        read.map(|length| length == 0)
+        if into.capacity() - start < LEAST_ROOM {
+            into.reserve(most.min(ROOM));
+        }
+        self.apache.read(into)?;
+        Ok(into.len() == start)
     }
 
     fn head(&mut self, payload: &[u8]) {
@@ -178,11 +187,11 @@ impl Exchange for Direct {
     }
 
     fn send(&mut self, piece: &[u8]) -> Result<(), Gone> {
-        self.deliver(piece, true)
+        self.deliver(piece, fate::NOW)
     }
 
     fn file(&mut self, file: BorrowedFd<'_>, part: FilePart) -> Result<(), Gone> {
-        self.deliver(b"", false)?;
+        self.deliver(b"", fate::WAITS)?;
         let given = self.apache.file(file, part);
         self.gone = given.is_err();
         given

@@ -14,7 +14,7 @@ use mod_wsgi_core::wire::{
     BODY_LAST, IGNORE_ACTIVITY, Kind, RELOADING, REQUEST_BODY_FOLLOWS, RequestHeadWriter, put_frame, set_attempts,
 };
 
-use crate::apache::body::{self, Piece};
+use crate::apache::body::{Body, Piece};
 use crate::apache::log;
 use crate::apache::request::Request;
 use crate::environ;
@@ -239,10 +239,11 @@ fn encode(r: Request<'_>, resolved: &Resolved, has_body: bool) -> Encoded {
 
 /// Adds what the client has already sent of the body.
 fn add_eager_body(r: Request<'_>, encoded: &mut Encoded) {
-    let mut piece = Vec::new();
+    let (mut body, mut piece) = (Body::new(r), Vec::new());
     let mut last = false;
     while piece.len() < EAGER && !last {
-        match body::read(r, &mut piece, EAGER, false) {
+        let room = EAGER - piece.len();
+        match body.read(&mut piece, room, false) {
             Piece::More => {}
             Piece::Last => last = true,
             // What is wrong is told when the application reads: the filters say it again.

@@ -153,11 +153,12 @@ pub fn serve(r: Request<'_>, settings: &Settings, resolved: &Resolved) -> Result
     let mut bridge = Bridge::new(r, resolved.enable_sendfile, resolved.pass_apache_request);
     // A frame header stands before the payload.
     let ended = host.handle(&mut bridge, bytes.get(FRAME_HEADER..).unwrap_or_default());
-    let response = bridge.into_response();
-    Ok(match ended {
-        outcome::COMPLETE if response.has_head() => response.complete(b""),
-        outcome::CLIENT_GONE => crate::apache::OK,
-        outcome::COMPLETE | outcome::TRUNCATED => response.fail(INTERNAL_ERROR),
-        status => response.fail(status),
+    let (mut response, completed) = bridge.into_response();
+    Ok(match (ended, completed) {
+        (outcome::COMPLETE, Some(status)) => status,
+        (outcome::COMPLETE, None) if response.has_head() => response.complete(b""),
+        (outcome::CLIENT_GONE, _) => crate::apache::OK,
+        (outcome::COMPLETE | outcome::TRUNCATED, _) => response.fail(INTERNAL_ERROR),
+        (status, _) => response.fail(status),
     })
 }

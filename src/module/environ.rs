@@ -19,7 +19,7 @@ pub fn write(r: Request<'_>, resolved: &Resolved, out: &mut PairWriter<'_>) {
             out.named(name, value);
         }
     }
-    headers(r, resolved.pass_authorization, &told, out);
+    headers(r, Credentials::of(r, resolved), &told, out);
     server(r, out);
     client(r, out);
     request(r, resolved, out);
@@ -33,7 +33,7 @@ pub fn write(r: Request<'_>, resolved: &Resolved, out: &mut PairWriter<'_>) {
 /// Writes the smaller environ of access, authentication and group scripts, which run before much is known. Credentials are
 /// arguments of theirs, never in the environ.
 pub fn write_for_access(r: Request<'_>, application_group: &[u8], out: &mut PairWriter<'_>) {
-    headers(r, false, &Effects::default(), out);
+    headers(r, Credentials::default(), &Effects::default(), out);
     out.named(b"SERVER_SIGNATURE", r.server_signature());
     out.known(Key::SERVER_SOFTWARE, r.banner());
     out.known(Key::SERVER_NAME, r.server_name());
@@ -100,7 +100,7 @@ fn is_https(r: Request<'_>, told: &Effects) -> bool {
 
 /// Request headers whose name has nothing but letters, digits and hyphens: others could be taken for one of those
 /// (`X_Forwarded_For`). `Proxy` would become a variable that HTTP clients obey (CVE-2016-5385).
-fn headers(r: Request<'_>, pass_authorization: bool, told: &Effects, out: &mut PairWriter<'_>) {
+fn headers(r: Request<'_>, passed: Credentials, told: &Effects, out: &mut PairWriter<'_>) {
     let mut name_buffer = Vec::new();
     let mut repeated: Vec<(&[u8], Vec<u8>)> = Vec::new();
     let mut seen: Vec<&[u8]> = Vec::new();
@@ -115,7 +115,7 @@ fn headers(r: Request<'_>, pass_authorization: bool, told: &Effects, out: &mut P
             out.known(Key::CONTENT_TYPE, value);
         } else if name.eq_ignore_ascii_case(b"Content-Length") {
             out.known(Key::CONTENT_LENGTH, value);
-        } else if !is_secret(name, pass_authorization) {
+        } else if !passed.hides(name) {
             // httpd has joined repeated headers already, unless a module has added one.
             if let Some(first) = seen.iter().find(|other| other.eq_ignore_ascii_case(name)) {
                 let joined = repeated.iter_mut().find(|(other, _)| other.eq_ignore_ascii_case(first));
@@ -138,10 +138,25 @@ fn headers(r: Request<'_>, pass_authorization: bool, told: &Effects, out: &mut P
     }
 }
 
-/// Credentials are for httpd, unless the administrator gives them to applications.
-fn is_secret(name: &[u8], pass_authorization: bool) -> bool {
-    name.eq_ignore_ascii_case(b"Proxy-Authorization")
-        || (name.eq_ignore_ascii_case(b"Authorization") && !pass_authorization)
+/// Which credentials the application sees: they are for httpd, unless the administrator says otherwise.
+#[derive(Clone, Copy, Default)]
+struct Credentials {
+    /// `WSGIPassAuthorization On`, or `CGIPassAuth On`.
+    authorization: bool,
+    /// `CGIPassAuth On`.
+    proxy_authorization: bool,
+}
+
+impl Credentials {
+    fn of(r: Request<'_>, resolved: &Resolved) -> Self {
+        let all = r.passes_credentials();
+        Self { authorization: all || resolved.pass_authorization, proxy_authorization: all }
+    }
+
+    fn hides(self, header: &[u8]) -> bool {
+        (header.eq_ignore_ascii_case(b"Authorization") && !self.authorization)
+            || (header.eq_ignore_ascii_case(b"Proxy-Authorization") && !self.proxy_authorization)
+    }
 }
 
 fn header(name: &[u8], value: &[u8], buffer: &mut Vec<u8>, out: &mut PairWriter<'_>) {
@@ -201,7 +216,8 @@ fn request(r: Request<'_>, resolved: &Resolved, out: &mut PairWriter<'_>) {
     };
     out.known(Key::REQUEST_METHOD, if method == b"HEAD" && maps_head { b"GET" } else { method });
     out.known(Key::QUERY_STRING, r.args().unwrap_or_default());
-    out.known(Key::REQUEST_URI, original_uri(r));
+    let request_uri = if r.request_uri_is_current() { r.uri().unwrap_or_default() } else { original_uri(r) };
+    out.known(Key::REQUEST_URI, request_uri);
 
     let path_info = r.path_info().unwrap_or_default();
     let uri = r.uri().unwrap_or_default();

@@ -6,7 +6,7 @@ use mod_wsgi_core::response_rules::content_length;
 use mod_wsgi_core::wire::{LogLevel, ResponseHead, WireError};
 
 use crate::apache::OK;
-use crate::apache::brigade::{Gone, Output};
+use crate::apache::brigade::{FileAccess, Gone, Output};
 use crate::apache::request::Request;
 use crate::handler::{INTERNAL_ERROR, Status, log_with_script};
 
@@ -139,7 +139,7 @@ impl<'r> Response<'r> {
     }
 
     /// Sends a part of an open file.
-    pub fn file(&mut self, file: OwnedFd, offset: u64, length: u64, sendfile: bool) -> Result<(), Gone> {
+    pub fn file(&mut self, file: OwnedFd, offset: u64, length: u64, access: FileAccess) -> Result<(), Gone> {
         let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(self.sent));
         let length = length.min(left);
         self.sent += length;
@@ -148,7 +148,7 @@ impl<'r> Response<'r> {
         }
         self.passed = true;
         self.unflushed += length;
-        self.output.file(file, offset, length, sendfile)
+        self.output.file(file, offset, length, access)
     }
 
     /// Sends what httpd still holds, if a body has begun.
@@ -161,7 +161,7 @@ impl<'r> Response<'r> {
     }
 
     /// The response is complete, with a last piece.
-    pub fn complete(mut self, data: &[u8]) -> i32 {
+    pub fn complete(&mut self, data: &[u8]) -> i32 {
         if let Some(status) = self.overridden {
             return status;
         }

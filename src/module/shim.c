@@ -1,14 +1,39 @@
 #include "shim.h"
 
+#include <apr_hash.h>
 #include <apr_optional.h>
 #include <apr_strings.h>
 #include <apu_version.h>
 #include <http_core.h>
 #include <http_log.h>
+#include <string.h>
 
 /* mod_ssl.h is not needed for this: the function is looked up by its name at run time. */
 APR_DECLARE_OPTIONAL_FN(int, ssl_is_https, (conn_rec *));
 APR_DECLARE_OPTIONAL_FN(char *, ssl_var_lookup, (apr_pool_t *, server_rec *, conn_rec *, request_rec *, char *));
+
+static const core_dir_config *place(const request_rec *r)
+{
+    return ap_get_core_module_config(r->per_dir_config);
+}
+
+int wsgi_shim_allows_mmap(const request_rec *r)
+{
+    return place(r)->enable_mmap != ENABLE_MMAP_OFF;
+}
+
+int wsgi_shim_passes_credentials(const request_rec *r)
+{
+    return place(r)->cgi_pass_auth == AP_CGI_PASS_AUTH_ON;
+}
+
+int wsgi_shim_request_uri_is_current(const request_rec *r)
+{
+    apr_hash_t *rules = place(r)->cgi_var_rules;
+    const char *rule = rules ? apr_hash_get(rules, "REQUEST_URI", APR_HASH_KEY_STRING) : NULL;
+
+    return rule && strcmp(rule, "current-uri") == 0;
+}
 
 int wsgi_shim_global_only(void)
 {

@@ -31,6 +31,15 @@ int wsgi_shim_server_logs(server_rec *s, int index);
 /* Is the connection encrypted by mod_ssl, if that is loaded? */
 int wsgi_shim_is_https(conn_rec *c);
 
+/* Does EnableMMAP leave it to httpd to map files? */
+int wsgi_shim_allows_mmap(const request_rec *r);
+
+/* Does CGIPassAuth give the credentials of this request to applications? */
+int wsgi_shim_passes_credentials(const request_rec *r);
+
+/* Does CGIVar say that REQUEST_URI is the URL after internal redirects? */
+int wsgi_shim_request_uri_is_current(const request_rec *r);
+
 /* A variable of mod_ssl's, or null. */
 const char *wsgi_shim_ssl_variable(request_rec *r, const char *name);
 

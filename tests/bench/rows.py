@@ -16,6 +16,8 @@ class Row:
     method: str = "GET"
     request_body: str = ""
     request_headers: tuple[str, ...] = ()
+    file_size: int = 0
+    """Bytes of `bench.bin`, a file beside the script."""
 
     @property
     def script(self) -> str:
@@ -34,6 +36,12 @@ ROWS = {
     "10kb": Row("10 KB in one item", answer("b'x' * 10240")),
     "post": Row("64 KB request body, read and counted", answer("str(len(environ['wsgi.input'].read())).encode()"),
                 method="POST", request_body="z" * 65536),
+    "file": Row("10 MB file by wsgi.file_wrapper",
+                "start_response('200 OK', [('Content-Type', 'application/octet-stream')])\n"
+                "return environ['wsgi.file_wrapper'](open(__file__[:-5] + '.bin', 'rb'), 65536)",
+                file_size=10 * 1024 * 1024),
+    "stream1mb": Row("1 MB as 64 items of 16 KB without a length",
+                     "start_response('200 OK', [('Content-Type', 'text/plain')])\nreturn (piece for piece in [b'x' * 16384] * 64)"),
     "stream": Row("20 items of 1 KB without a length",
                   "start_response('200 OK', [('Content-Type', 'text/plain')])\nreturn [b'x' * 1024] * 20"),
 }

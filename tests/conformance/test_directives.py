@@ -5,6 +5,7 @@ directives.toml says what each one takes. Behaviour is in a file for each direct
 
 import html
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -41,6 +42,16 @@ def file_of(name: str) -> str:
     """WSGIMapHEADToGET is in test_wsgi_map_head_to_get.py."""
     words = re.findall(r"HEAD|GET|[A-Z][a-z]+|[A-Z]+(?![a-z])", name.strip("<>").removeprefix("WSGI"))
     return f"test_wsgi_{'_'.join(words).lower()}.py"
+
+
+def allowed(directive) -> str:
+    """Where it is allowed, in the words of `apache2 -L`."""
+    contexts = set(directive["contexts"])
+    if not contexts & {"directory", ".htaccess"}:
+        return "*.conf only outside <Directory>, <Files>, <Location>, or <If>"
+    anywhere = "*.conf anywhere" if "server" in contexts else "*.conf only inside <Directory>, <Files>, <Location>, or <If>"
+    override = f" and in .htaccess when AllowOverride includes {directive['override']}" if ".htaccess" in contexts else ""
+    return anywhere + override
 
 
 @pytest.fixture
@@ -119,6 +130,10 @@ class TestHtaccess:
 
 
 class TestTheListOfDirectives:
+    """`apache2 -L` lists the directives of loaded modules only after it has read a configuration without a mistake (an
+    existing folder for the error log is part of that); else it ends before it lists anything. mod_info needs a running server.
+    """
+
     mpms = ("event",)
     modes = ("embedded",)
 
@@ -127,9 +142,22 @@ class TestTheListOfDirectives:
         site.add(httpd_program.load_modules("info"), "<Location /info>\nSetHandler server-info\n</Location>")
 
     def registered(self, server) -> set[str]:
-        """What mod_info lists; `apache2 -L` knows only what is compiled into httpd."""
+        """The directives on mod_info's page."""
         page = server.get("/info?mod_wsgi.c").text
         return {html.unescape(name) for name in re.findall(r"<tt>(&lt;WSGI\w+|WSGI\w+)", page)}
+
+    def listed(self, server) -> dict[str, str]:
+        """What `apache2 -L` says of each directive of this module: where it is allowed."""
+        done = subprocess.run(server._command("-L"), capture_output=True, text=True, timeout=20)
+        entries = re.findall(r"^(<?\w+) \((\S+)\)\n((?:\t.*\n)*)", done.stdout, re.MULTILINE)
+        assert ("DocumentRoot", "core.c") in {entry[:2] for entry in entries}, done.stdout + done.stderr
+        return {name: " ".join(re.search(r"^\tAllowed in (.*(?:\n\twhen .*)?)", text, re.MULTILINE)[1].split())
+                for name, module, text in entries if module == "mod_wsgi.c"}
+
+    def test_apache2_l_lists_every_directive_with_the_places_of_the_c_module(self, server):
+        expected = {directive["name"].rstrip(">"): allowed(directive) for directive in DIRECTIVES}
+        listed = self.listed(server)
+        assert {name: listed.get(name) for name in expected} == expected
 
     def test_every_directive_of_the_c_module_is_registered(self, server):
         expected = {directive["name"].rstrip(">") for directive in DIRECTIVES}

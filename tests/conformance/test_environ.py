@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from harness import httpd_program, under_test
+
 APPLICATION = """
     import json
     import os
@@ -60,6 +62,10 @@ class TestEnviron:
         assert seen["SERVER_ADDR"] == "127.0.0.1"
         assert seen["SERVER_SOFTWARE"].startswith("Apache/2.4")
         assert "mod_wsgi/" in seen["SERVER_SOFTWARE"]
+
+    @pytest.mark.ours_only("the C module is compiled for one Python, and names it")
+    def test_the_banner_names_no_python(self, server):
+        assert "Python/" not in environ(server.get("/at"))["SERVER_SOFTWARE"]
 
     def test_what_cgi_has_beyond_that_is_not_there(self, server):
         seen = environ(server.get("/at"))
@@ -132,3 +138,115 @@ class TestEnviron:
             assert seen["wsgi.multiprocess"] is True
         else:
             assert (seen["wsgi.multithread"], seen["wsgi.multiprocess"]) == (True, False)
+
+
+KEYS = """
+    CONTEXT_DOCUMENT_ROOT CONTEXT_PREFIX DOCUMENT_ROOT HTTP_ACCEPT_ENCODING HTTP_HOST PATH_INFO QUERY_STRING REMOTE_ADDR REMOTE_PORT
+    REQUEST_METHOD REQUEST_SCHEME REQUEST_URI SCRIPT_FILENAME SCRIPT_NAME SERVER_ADDR SERVER_ADMIN SERVER_NAME SERVER_PORT
+    SERVER_PROTOCOL SERVER_SOFTWARE apache.version mod_wsgi.application_group mod_wsgi.application_start mod_wsgi.callable_object
+    mod_wsgi.daemon_start mod_wsgi.handler_script mod_wsgi.listener_host mod_wsgi.listener_port mod_wsgi.path_info
+    mod_wsgi.process_group mod_wsgi.queue_start mod_wsgi.request_handler mod_wsgi.request_id mod_wsgi.request_start
+    mod_wsgi.script_name mod_wsgi.server_pid mod_wsgi.thread_id mod_wsgi.version wsgi.errors wsgi.file_wrapper wsgi.input
+    wsgi.input_terminated wsgi.multiprocess wsgi.multithread wsgi.run_once wsgi.url_scheme wsgi.version
+"""
+
+
+class TestEveryKey:
+    """The whole list, so that nothing is there that the reference does not have."""
+
+    @staticmethod
+    def configure(site):
+        site.write("environ.wsgi", APPLICATION)
+        site.add("ServerAdmin admin@example.org")
+        site.serve("environ.wsgi")
+
+    @pytest.mark.since((6, 1, 1), "older versions have other keys")
+    def test_these_keys_are_there_and_no_others(self, server):
+        found = set(environ(server.get("/path"))) - {"type of environ", "pid", "mod_wsgi.connection_id"}
+        assert found == set(KEYS.split())
+
+    @pytest.mark.since((6, 1, 1), "older versions have texts and other keys")
+    def test_times_are_in_order_and_numbers_are_numbers(self, server, site):
+        seen = environ(server.get("/"))
+        request, queue, daemon, application = (
+            seen[f"mod_wsgi.{name}"] for name in ("request_start", "queue_start", "daemon_start", "application_start"))
+        assert all(isinstance(value, float) for value in (request, queue, daemon, application))
+        if site.embedded:
+            assert (queue, daemon) == (0.0, 0.0) and request <= application
+        else:
+            assert request <= queue <= daemon <= application
+        assert abs(application - request) < 20
+        assert isinstance(seen["mod_wsgi.thread_id"], int) and seen["mod_wsgi.thread_id"] >= 0
+        assert seen["mod_wsgi.server_pid"].isdigit() and int(seen["mod_wsgi.server_pid"]) in server.processes()
+        assert seen["mod_wsgi.request_id"] != environ(server.get("/"))["mod_wsgi.request_id"]
+        assert (seen["SERVER_ADMIN"], seen["CONTEXT_PREFIX"], seen["CONTEXT_DOCUMENT_ROOT"]) == (
+            "admin@example.org", "", str(site.root / "www"))
+
+
+class TestVariablesOfOtherModules:
+    """What mod_env, mod_setenvif, mod_rewrite, mod_auth_basic and internal redirects say."""
+
+    @staticmethod
+    def configure(site):
+        script = site.write("environ.wsgi", APPLICATION)
+        passwords = site.write("passwords", "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n")
+        site.add(httpd_program.load_modules("setenvif", "rewrite", "authn_core", "authn_file", "auth_basic", "authz_user"),
+                 'SetEnvIf User-Agent "(robot)" KIND=$1', "SetEnv SCRIPT_NAME forged", "SetEnv PATH /forged", "SetEnv EMPTY",
+                 "SetEnv mod_wsgi.process_group forged", "SetEnv mod_wsgi.of_mine 1",
+                 "RewriteEngine On", "RewriteRule ^/at/old/(.*)$ /at/new/$1?moved=1 [PT,E=REWRITTEN:$1]",
+                 "ErrorDocument 404 /at/missing",
+                 f'<Location /at/private>\nAuthType Basic\nAuthName x\nAuthUserFile "{passwords}"\nRequire valid-user\n</Location>',
+                 "<Location /at/passed>\nCGIPassAuth On\n</Location>",
+                 "<Location /at/current>\nCGIVar REQUEST_URI current-uri\n</Location>",
+                 f'Alias /plain "{site.root}/www"', f"WSGIScriptAlias /at {script}")
+        site.serve("environ.wsgi", at="/other")
+
+    def test_setenvif_and_setenv_are_seen(self, server):
+        seen = environ(server.get("/at", {"User-Agent": "a robot"}))
+        assert (seen["KIND"], seen["EMPTY"]) == ("robot", "")
+        assert "KIND" not in environ(server.get("/at"))
+
+    def test_no_variable_can_replace_what_the_request_says(self, server, site):
+        seen = environ(server.get("/at/x"))
+        assert seen["SCRIPT_NAME"] == "/at" and "PATH" not in seen
+        assert seen["mod_wsgi.process_group"] == ("" if site.embedded else "app")
+        assert "mod_wsgi.of_mine" not in seen or not under_test.OURS
+
+    def test_a_rewritten_url_keeps_the_original_one(self, server):
+        seen = environ(server.get("/at/old/page?a=1"))
+        assert (seen["PATH_INFO"], seen["QUERY_STRING"], seen["REQUEST_URI"]) == ("/new/page", "moved=1", "/at/old/page?a=1")
+        assert seen["REWRITTEN"] == "page"
+
+    def test_an_internal_redirect_tells_where_it_came_from(self, server):
+        answer = server.get("/plain/nowhere?b=2")
+        assert answer.status == 200 or answer.status == 404
+        seen = json.loads(answer.body)
+        assert (seen["PATH_INFO"], seen["REQUEST_URI"]) == ("/missing", "/plain/nowhere?b=2")
+        assert (seen["REDIRECT_URL"], seen["REDIRECT_QUERY_STRING"], seen["REDIRECT_STATUS"]) == ("/plain/nowhere", "b=2", "404")
+
+    def test_a_user_whom_httpd_knows_is_named(self, server):
+        seen = environ(server.get("/at/private", {"Authorization": "Basic YW5uOnNlY3JldA=="}))
+        assert (seen["REMOTE_USER"], seen["AUTH_TYPE"]) == ("ann", "Basic") and "HTTP_AUTHORIZATION" not in seen
+        assert "REMOTE_USER" not in environ(server.get("/at"))
+
+    def test_cgipassauth_gives_credentials_to_the_application(self, server):
+        sent = {"Authorization": "Basic YW5uOnNlY3JldA==", "Proxy-Authorization": "Basic cA=="}
+        seen = environ(server.get("/at/passed", sent))
+        assert (seen["HTTP_AUTHORIZATION"], seen["HTTP_PROXY_AUTHORIZATION"]) == tuple(sent.values())
+        assert [name for name in environ(server.get("/at", sent)) if name.endswith("AUTHORIZATION")] == []
+
+    def test_cgivar_may_ask_for_the_current_url(self, server):
+        seen = environ(server.get("/at/current/a%20b?c=3"))
+        assert seen["REQUEST_URI"] == "/at/current/a b"
+
+
+class TestNamesOnTheDisk:
+    @staticmethod
+    def configure(site):
+        script = site.write("\u00e4/environ.wsgi", APPLICATION)
+        site.add(site.daemon("app", "lang=C.UTF-8"), f'WSGIScriptAlias / "{script}"')
+
+    @pytest.mark.since((6, 1, 1), "older versions take names of files for latin-1, and cannot open them")
+    def test_a_name_beyond_ascii_is_the_one_python_uses(self, server, site):
+        seen = environ(server.get("/"))
+        assert seen["SCRIPT_FILENAME"].encode("utf-8", "surrogateescape") == str(site.path("\u00e4/environ.wsgi")).encode()

@@ -29,6 +29,9 @@ APPLICATION = """
             return None
         if what == "bad-status":
             start_response("abc", [])
+        if what == "after-write":
+            start_response("200 OK", [("Content-Type", "text/plain")])(b"written")
+            inner()
         if what == "bad-header":
             start_response("200 OK", [("X-Bad", "a\\r\\nX-Injected: yes")])
         start_response("200 OK", [("Content-Type", "text/plain")])
@@ -102,6 +105,14 @@ class TestExceptions:
         server.log.declare("wsgi:error")
         if under_test.OURS or site.embedded:  # the C module in daemon mode ends such a response as if it were complete
             assert not answer.complete
+        assert server.get("/fails/fine").body == b"fine"
+
+    @pytest.mark.ours_only("the C module appends its error page in embedded mode, and ends the response as if complete in daemon mode")
+    def test_a_failure_after_write_leaves_the_response_visibly_truncated(self, server):
+        answer = server.get("/fails/after-write")
+        assert (answer.status, answer.body, answer.complete) == (200, b"written", False)
+        server.log.expect("RuntimeError: the reason of the failure")
+        server.log.declare("wsgi:error")
         assert server.get("/fails/fine").body == b"fine"
 
     def test_a_script_that_cannot_be_imported_is_a_500_each_time(self, server):

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from harness.processes import wait_until
 
 APPLICATION = """
@@ -106,6 +108,11 @@ class TestResponses:
         answer = server.get("/length")
         assert (answer.headers["Content-Length"], answer.headers["Transfer-Encoding"]) == ("5", None)
         assert answer.body == b"12345"
+
+    @pytest.mark.ours_only("the C module flushes every item, so that httpd cannot count")
+    def test_a_list_is_counted_by_httpd(self, server):
+        answer = server.get("/status?200+Fine")
+        assert (answer.headers["Content-Length"], answer.headers["Transfer-Encoding"]) == ("4", None)
 
     def test_status_and_reason_are_passed_on(self, server):
         for status in ("200 Fine", "404 Not Here", "418 Teapot", "503 Later"):

@@ -40,6 +40,23 @@ class TestAuthGroupScript:
                     Require wsgi-group {needed}
                 </Location>
             """)
+        site.add(f"""
+            <AuthzProviderAlias wsgi-group readers-of-ours readers>
+            </AuthzProviderAlias>
+            <AuthnProviderAlias wsgi people>
+                WSGIAuthUserScript {groups}
+            </AuthnProviderAlias>
+            <Location /alias>
+                AuthType Basic
+                AuthName "a realm"
+                AuthBasicProvider people
+                WSGIAuthGroupScript {groups}
+                <RequireAny>
+                    Require readers-of-ours
+                    Require wsgi-group nobody
+                </RequireAny>
+            </Location>
+        """)
         site.log.allow("authz_core:error", "wsgi:error")
 
     def status(self, server, place, user):
@@ -48,6 +65,9 @@ class TestAuthGroupScript:
     def test_a_member_gets_in_and_another_user_does_not(self, server):
         assert (self.status(server, "/staff", "ann"), self.status(server, "/staff", "bob")) == (200, 401)
         assert (self.status(server, "/either", "ann"), self.status(server, "/either", "bob")) == (401, 200)
+
+    def test_providers_have_the_names_of_httpd_2_4_and_may_be_given_others(self, server):
+        assert (self.status(server, "/alias", "ann"), self.status(server, "/alias", "bob")) == (401, 200)
 
     def test_case_does_not_matter(self, server):
         assert self.status(server, "/case", "ann") == 200

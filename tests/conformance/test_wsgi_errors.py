@@ -82,3 +82,78 @@ class TestErrors:
 
     def test_a_long_line_is_logged_whole(self, server):
         self.logged(server, "/long", "x{3000} end$")
+
+
+class TestStreamsOfPython:
+    """What Python's own modules write: warnings, logging, tracebacks of threads."""
+
+    @staticmethod
+    def configure(site):
+        site.write("streams.wsgi", """
+            import logging
+            import threading
+            import warnings
+
+            logging.basicConfig(format="%(levelname)s %(message)s")
+            print("printed at import")
+
+            def fail():
+                raise ValueError("in a thread")
+
+            def application(environ, start_response):
+                what = environ["PATH_INFO"]
+                if what == "/warning":
+                    warnings.warn("this is going away")
+                if what == "/logging":
+                    logging.getLogger("app").warning("logged %s", "once")
+                if what == "/thread":
+                    thread = threading.Thread(target=fail)
+                    thread.start()
+                    thread.join()
+                if what == "/print":
+                    print("printed", "as one", sep=" ", end=" line\\n")
+                    print("flushed", flush=True)
+                start_response("200 OK", [])
+                return [b"done"]
+        """)
+        site.serve("streams.wsgi")
+        site.log.allow("wsgi:error")
+
+    @pytest.mark.parametrize("what, line", [
+        ("/warning", "UserWarning: this is going away$"), ("/logging", "WARNING logged once$"),
+        ("/thread", "ValueError: in a thread$"), ("/print", "printed as one line$"), ("/print", "flushed$"), ("/", "")])
+    def test_each_line_is_logged_at_level_error(self, server, what, line):
+        assert server.get(what).body == b"done"
+        if line:
+            server.log.expect(r"^\[[^\]]+\] \[wsgi:error\] .*" + line)
+
+
+class TestLinesAtTheEndOfAProcess:
+    SCRIPT = """
+        import atexit
+
+        def last_words():
+            for number in range(200):
+                print(f"last word {number}.")
+            print("the very last one has no end", end="")
+
+        atexit.register(last_words)
+
+        def application(environ, start_response):
+            start_response("200 OK", [])
+            return [b"done"]
+    """
+
+    @pytest.mark.since((6, 1, 1), "older versions do not run exit functions in daemon processes")
+    @pytest.mark.parametrize("mode", ["embedded", "daemon"])
+    def test_none_is_lost(self, new_server, mode):
+        server = new_server("event", mode)
+        server.site.write("last.wsgi", self.SCRIPT)
+        server.site.serve("last.wsgi")
+        server.site.log.allow("wsgi:error")
+        server.start()
+        assert server.get("/").body == b"done"
+        server.stop()
+        said = [line.rpartition("last word ")[2] for line in server.log.lines() if "last word " in line]
+        assert said == [f"{number}." for number in range(200)]
+        assert server.log.find("the very last one has no end")

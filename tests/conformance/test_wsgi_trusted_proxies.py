@@ -57,6 +57,16 @@ class TestThePeer:
         assert variable(header) not in json.loads(answer.partition(b"\r\n\r\n")[2])
 
 
+@pytest.mark.ours_only("the C module refuses it")
+def test_every_ipv4_address_may_be_trusted(new_server):
+    server = new_server("event", "daemon")
+    server.site.write("show.wsgi", SHOW)
+    server.site.serve("show.wsgi")
+    server.site.add("WSGITrustedProxyHeaders X-Real-IP", "WSGITrustedProxies 0.0.0.0/0")
+    server.start()
+    assert environ(server, "/", {"X-Real-IP": "198.51.100.1"})["REMOTE_ADDR"] == "198.51.100.1"
+
+
 class TestForwardedFor:
     mpms = ("event",)
 

@@ -11,7 +11,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from . import places
+from . import interpreters, places
 
 UNDER_TEST = os.environ.get("WSGI_UNDER_TEST", "ours")
 OURS = UNDER_TEST == "ours"
@@ -24,7 +24,7 @@ if UNDER_TEST not in ("ours", "theirs"):
 @cache
 def module(which: str = UNDER_TEST) -> Path:
     """The mod_wsgi.so to load, in a folder that Apache's children can read."""
-    return ours() if which == "ours" else theirs()
+    return {"ours": ours, "theirs": theirs, "pip": pip}[which]()
 
 
 @cache
@@ -44,6 +44,17 @@ def ours() -> Path:
     shutil.copytree(built.parent, copy)
     subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
     return copy / built.name
+
+
+PIP_RELEASE = "mod_wsgi==6.1.1"
+"""The release of the C module that our behaviour is taken from; Debian's is older."""
+
+
+def pip() -> Path:
+    """That release, compiled by pip for the distribution's Python; needs apache2-dev and python3-dev."""
+    # A cached wheel may be for another Python of the same version.
+    made = interpreters.virtualenv(interpreters.system(), "--no-cache-dir", PIP_RELEASE)
+    return next(made.glob("lib/python3*/site-packages/mod_wsgi/server/*.so"))
 
 
 def theirs() -> Path:

@@ -88,9 +88,9 @@ def test_an_application_gets_the_request_rec_when_it_is_passed(run, place):
             return [repr(pointer and ctypes.c_int.from_address(pointer).value).encode()]
     """)
     status, out, err = run(script, step="R", repeat=5)
-    assert (status, err) == (0, "") and "data: 3\n" in out
+    assert (status, err) == (0, "") and "data, last: 3\n" in out
     status, out, err = run(script, repeat=5)
-    assert (status, err) == (0, "") and "data: None\n" in out
+    assert (status, err) == (0, "") and "data, last: None\n" in out
 
 
 def test_a_request_after_one_with_a_request_rec_has_none(run_steps, place):
@@ -101,7 +101,7 @@ def test_a_request_after_one_with_a_request_rec_has_none(run_steps, place):
     """)
     head = request(script, {"PATH_INFO": "/"})[8:]
     status, out, err = run_steps([("R", head)] * 5 + [("r", head)] * 2)
-    assert re.findall(r"data: (\w+)\n", out) == ["True"] * 5 + ["False"] * 2
+    assert re.findall(r"data, last: (\w+)\n", out) == ["True"] * 5 + ["False"] * 2
 
 
 def test_a_file_is_handed_over(run, place):

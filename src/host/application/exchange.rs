@@ -13,7 +13,7 @@ pub struct Gone;
 /// Carries one request. Everything but [`Exchange::head`] and [`Exchange::queue`] may block and is called detached from
 /// Python. Calls never overlap, but may come from several threads one after the other.
 pub trait Exchange: Send {
-    /// Appends the next piece of the request body, `most` bytes or fewer; answers whether it was the last.
+    /// Appends the next piece of the request body, about `most` bytes or fewer; answers whether it was the last.
     ///
     /// # Errors
     /// Why the body cannot be read any further.

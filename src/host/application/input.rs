@@ -4,6 +4,7 @@
 
 use super::progress::Wait;
 use super::request::{Inner, Request};
+use super::spare;
 use crate::python::{Args, Class, Definition, Exception, Fields, Object, PyResult, Python};
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -85,6 +86,9 @@ impl Inner {
             let Some(exchange) = &mut self.exchange else {
                 return if self.given_up { Err("the time of the request is over".to_owned()) } else { Ok(()) };
             };
+            if self.body.capacity() == 0 {
+                self.body = spare::take();
+            }
             self.body.drain(..self.taken);
             self.taken = 0;
             let missing = match until {

@@ -5,6 +5,7 @@ use super::interpreters::Interpreter;
 use super::observe::Tally;
 use super::progress::{Progress, Wait};
 use super::response::Response;
+use super::spare;
 use crate::log;
 use crate::python::{Exception, Object, PyResult, Python, Stored};
 use crate::sys::fork;
@@ -187,7 +188,7 @@ impl Request {
             let line = std::mem::take(&mut inner.partial);
             self.write_line(&mut inner, LogLevel::Error, &line);
         }
-        inner.body = Vec::new();
+        spare::give_back(std::mem::take(&mut inner.body));
         inner.exchange.take()
     }
 

@@ -174,8 +174,8 @@ impl Interpreter {
     }
 }
 
-/// Runs the interpreter's `atexit` functions, as its end does, after joining its threads if `join` says so; what fails is of
-/// no use any more.
+/// Runs the interpreter's `atexit` functions, as its end does, after joining its threads if `join` says so, and writes what
+/// its streams still hold; what fails is of no use any more.
 pub fn run_exit_functions(py: Python<'_>, join: bool) {
     let shut_down_threading = || {
         if let Some(threading) = py.modules().entry(&py.text("threading")?) {
@@ -189,6 +189,9 @@ pub fn run_exit_functions(py: Python<'_>, join: bool) {
         ignore(shut_down_threading());
     }
     ignore(py.import("atexit").and_then(|atexit| atexit.call_method("_run_exitfuncs", [])));
+    for stream in ["stdout", "stderr"] {
+        ignore(py.import("sys").and_then(|sys| sys.get(stream)?.call_method("flush", [])));
+    }
 }
 
 /// Whether sub-interpreters can have a global lock of their own.

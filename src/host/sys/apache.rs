@@ -100,23 +100,31 @@ impl Apache {
         unsafe { &*self.0 }
     }
 
-    /// Reads a piece of the request body; 0 is its end.
+    /// Appends a piece of the request body, as long as there is room; nothing is appended at its end.
     ///
     /// # Errors
     /// Apache's words.
-    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, String> {
+    pub fn read(&mut self, into: &mut Vec<u8>) -> Result<(), String> {
         let apache = self.exchange();
+        let room = into.spare_capacity_mut();
+        let most = room.len();
         // SAFETY: the function writes at most that many bytes.
-        let length = unsafe { (apache.read)(apache.context, into.as_mut_ptr(), into.len()) };
-        usize::try_from(length).map_err(|_| {
-            let mut length = 0;
-            // SAFETY: the text is valid until the next call, and copied before.
-            let text = unsafe {
-                let start = (apache.read_error)(apache.context, &mut length);
-                bytes(start, if start.is_null() { 0 } else { length })
-            };
-            String::from_utf8_lossy(text).into_owned()
-        })
+        let length = unsafe { (apache.read)(apache.context, room.as_mut_ptr().cast(), most) };
+        let Ok(length) = usize::try_from(length) else { return Err(self.read_error()) };
+        // SAFETY: the function has written what it answers, within the room.
+        unsafe { into.set_len(into.len() + length.min(most)) };
+        Ok(())
+    }
+
+    fn read_error(&self) -> String {
+        let apache = self.exchange();
+        let mut length = 0;
+        // SAFETY: the text is valid until the next call, and copied before.
+        let text = unsafe {
+            let start = (apache.read_error)(apache.context, &mut length);
+            bytes(start, if start.is_null() { 0 } else { length })
+        };
+        String::from_utf8_lossy(text).into_owned()
     }
 
     /// Gives status and headers, the payload of a head frame.
@@ -130,14 +138,14 @@ impl Apache {
         if answer == 0 { Ok(()) } else { Err(Gone) }
     }
 
-    /// Gives a piece of the response body; `flush` is whether it has to be on its way when this returns.
+    /// Gives a piece of the response body; `fate` is one of [`mod_wsgi_core::embedded::fate`].
     ///
     /// # Errors
     /// [`Gone`].
-    pub fn data(&mut self, piece: &[u8], flush: bool) -> Result<(), Gone> {
+    pub fn data(&mut self, piece: &[u8], fate: i32) -> Result<(), Gone> {
         let apache = self.exchange();
         // SAFETY: the slice is alive during the call.
-        let answer = unsafe { (apache.data)(apache.context, piece.as_ptr(), piece.len(), flush.into()) };
+        let answer = unsafe { (apache.data)(apache.context, piece.as_ptr(), piece.len(), fate) };
         if answer == 0 { Ok(()) } else { Err(Gone) }
     }
 

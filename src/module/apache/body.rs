@@ -1,5 +1,7 @@
 //! The request body, read through httpd's input filters.
 
+use std::mem::MaybeUninit;
+
 use super::ffi;
 use super::request::Request;
 
@@ -16,38 +18,71 @@ pub enum Piece {
     Failed(String),
 }
 
-/// Reads up to `limit` bytes of the body and appends them to `out`; waits for the first ones if `wait`.
-pub fn read(r: Request<'_>, out: &mut Vec<u8>, limit: usize, wait: bool) -> Piece {
-    let mode = if wait { ffi::APR_BLOCK_READ } else { ffi::APR_NONBLOCK_READ };
-    let limit = limit.min(1 << 20);
-    // SAFETY: the request is live and this thread serves it; the brigade lives in its pool and is emptied below. The
-    // spare room of `out` is at least `limit` bytes, and httpd reads no more than it was asked for (util_filter.h,
-    // AP_MODE_READBYTES).
-    unsafe {
-        let brigade = ffi::apr_brigade_create(r.pool().raw(), (*r.connection()).bucket_alloc);
-        let filters = (*r.raw()).input_filters;
-        let status = ffi::ap_get_brigade(filters, brigade, ffi::AP_MODE_READBYTES, mode, limit as i64);
-        let answer = if status != 0 {
-            if !wait && (status == libc::EAGAIN) { Piece::NotYet } else { Piece::Failed(reason(status)) }
-        } else {
-            let last = ffi::wsgi_shim_has_eos(brigade) != 0;
-            let mut length: ffi::apr_size_t = limit as ffi::apr_size_t;
-            out.reserve(limit);
-            let room = out.as_mut_ptr().add(out.len()).cast();
-            let status = ffi::apr_brigade_flatten(brigade, room, &raw mut length);
-            if status != 0 {
-                Piece::Failed(reason(status))
-            } else {
-                out.set_len(out.len() + length as usize);
-                match (last, length) {
-                    (true, _) => Piece::Last,
-                    (false, 0) if !wait => Piece::NotYet,
-                    (false, _) => Piece::More,
-                }
+/// The body of one request. One brigade is used for all reads: a pool gives nothing back, and a body may be of gigabytes.
+pub struct Body<'r> {
+    request: Request<'r>,
+    /// Null until the first read.
+    brigade: *mut ffi::apr_bucket_brigade,
+}
+
+impl<'r> Body<'r> {
+    /// The body of a request; nothing is read yet.
+    #[must_use]
+    pub fn new(request: Request<'r>) -> Self {
+        Self { request, brigade: std::ptr::null_mut() }
+    }
+
+    /// Reads up to `limit` bytes and appends them to `out`; waits for the first ones if `wait`.
+    pub fn read(&mut self, out: &mut Vec<u8>, limit: usize, wait: bool) -> Piece {
+        let limit = limit.min(1 << 20);
+        out.reserve(limit);
+        let length = out.len();
+        let (read, piece) = self.read_into(out.spare_capacity_mut().get_mut(..limit).unwrap_or_default(), wait);
+        // SAFETY: `read_into` has written the first `read` bytes behind the length.
+        unsafe { out.set_len(length + read) };
+        piece
+    }
+
+    /// Reads into `room`, which is not empty; waits for the first bytes if `wait`. How many bytes of it were written, too.
+    pub fn read_into(&mut self, room: &mut [MaybeUninit<u8>], wait: bool) -> (usize, Piece) {
+        let mode = if wait { ffi::APR_BLOCK_READ } else { ffi::APR_NONBLOCK_READ };
+        let r = self.request;
+        // SAFETY: the request is live and this thread serves it; the brigade lives in its pool and is emptied below. httpd
+        // reads no more than it was asked for (util_filter.h, AP_MODE_READBYTES), and a slice's length fits an i64.
+        unsafe {
+            if self.brigade.is_null() {
+                self.brigade = ffi::apr_brigade_create(r.pool().raw(), (*r.connection()).bucket_alloc);
             }
+            let filters = (*r.raw()).input_filters;
+            let status = ffi::ap_get_brigade(filters, self.brigade, ffi::AP_MODE_READBYTES, mode, room.len() as i64);
+            let answer = if status != 0 {
+                (0, if !wait && status == libc::EAGAIN { Piece::NotYet } else { Piece::Failed(reason(status)) })
+            } else {
+                self.take(room, wait)
+            };
+            ffi::apr_brigade_cleanup(self.brigade.cast());
+            answer
+        }
+    }
+
+    /// Moves what the brigade holds into `room`.
+    ///
+    /// # Safety
+    /// The brigade is live, and holds no more bytes than there is room for.
+    unsafe fn take(&self, room: &mut [MaybeUninit<u8>], wait: bool) -> (usize, Piece) {
+        let mut length = room.len() as ffi::apr_size_t;
+        // SAFETY: by the caller's promise; APR is told how much room there is, and answers how much it took.
+        let (last, status) = unsafe {
+            let last = ffi::wsgi_shim_has_eos(self.brigade) != 0;
+            (last, ffi::apr_brigade_flatten(self.brigade, room.as_mut_ptr().cast(), &raw mut length))
         };
-        ffi::apr_brigade_destroy(brigade);
-        answer
+        let length = length as usize;
+        match (status, last, length) {
+            (0, true, _) => (length, Piece::Last),
+            (0, false, 0) if !wait => (0, Piece::NotYet),
+            (0, false, _) => (length, Piece::More),
+            (status, ..) => (0, Piece::Failed(reason(status))),
+        }
     }
 }
 

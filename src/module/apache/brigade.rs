@@ -10,6 +10,16 @@ use super::request::Request;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone;
 
+/// How httpd may get at a file that it sends.
+#[derive(Debug, Clone, Copy)]
+pub struct FileAccess {
+    /// The kernel may send it by itself.
+    pub sendfile: bool,
+    /// It may be mapped, which spares a copy. A mapped file that somebody shortens meanwhile kills the process, so this is
+    /// for files of applications that are in the process anyway.
+    pub map: bool,
+}
+
 /// The way a response body goes out. One brigade is used again for every piece.
 pub struct Output<'r> {
     request: Request<'r>,
@@ -76,17 +86,17 @@ impl<'r> Output<'r> {
     }
 
     /// Adds a part of an open file; it goes out with what comes next. Together with the end of the response httpd sees the
-    /// whole of it, and can answer requests for ranges. Only where `sendfile` allows it may the kernel send it by itself.
+    /// whole of it, and can answer requests for ranges.
     ///
     /// # Errors
     /// [`Gone`]; also where APR cannot take the file.
-    pub fn file(&mut self, file: OwnedFd, offset: u64, length: u64, sendfile: bool) -> Result<(), Gone> {
+    pub fn file(&mut self, file: OwnedFd, offset: u64, length: u64, access: FileAccess) -> Result<(), Gone> {
         let pool = self.request.pool();
         // The request's pool closes it. httpd keeps that pool until the response is out, and APR is told to leave the
         // descriptor alone.
         let descriptor = pool.keep(file);
-        let flags =
-            ffi::APR_FOPEN_READ | ffi::APR_FOPEN_NOCLEANUP | if sendfile { ffi::APR_FOPEN_SENDFILE_ENABLED } else { 0 };
+        let sendfile = if access.sendfile { ffi::APR_FOPEN_SENDFILE_ENABLED } else { 0 };
+        let flags = ffi::APR_FOPEN_READ | ffi::APR_FOPEN_NOCLEANUP | sendfile;
         let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return Err(Gone) };
         // SAFETY: the descriptor is open and lives in the request's pool, as do the file and the bucket.
         unsafe {
@@ -99,8 +109,9 @@ impl<'r> Output<'r> {
             if bucket.is_null() {
                 return Err(Gone);
             }
-            // A mapped file that somebody shortens would kill the process.
-            ffi::wsgi_shim_no_mmap(self.brigade);
+            if !access.map {
+                ffi::wsgi_shim_no_mmap(self.brigade);
+            }
         }
         Ok(())
     }

@@ -295,6 +295,27 @@ impl<'r> Request<'r> {
         unsafe { bytes(ffi::ap_get_server_banner()) }.unwrap_or_default()
     }
 
+    /// `EnableMMAP` is not off.
+    #[must_use]
+    pub fn allows_mmap(self) -> bool {
+        // SAFETY: the request is live.
+        unsafe { ffi::wsgi_shim_allows_mmap(self.raw()) != 0 }
+    }
+
+    /// `CGIPassAuth On`: applications may see credentials.
+    #[must_use]
+    pub fn passes_credentials(self) -> bool {
+        // SAFETY: the request is live.
+        unsafe { ffi::wsgi_shim_passes_credentials(self.raw()) != 0 }
+    }
+
+    /// `CGIVar REQUEST_URI current-uri`: it is the URL after internal redirects.
+    #[must_use]
+    pub fn request_uri_is_current(self) -> bool {
+        // SAFETY: the request is live.
+        unsafe { ffi::wsgi_shim_request_uri_is_current(self.raw()) != 0 }
+    }
+
     /// Whether mod_ssl encrypts the connection.
     #[must_use]
     pub fn is_https(self) -> bool {

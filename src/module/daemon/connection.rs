@@ -46,9 +46,12 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct Connection {
     stream: UnixStream,
+    /// Room for what is read; empty until the first read, and never filled with zeros again after that.
     buffer: Vec<u8>,
     /// What of the buffer has been used.
     used: usize,
+    /// How far the buffer holds what was read.
+    end: usize,
     greeted: bool,
     /// Its process's place on the board, once that has said it.
     slot: Option<u32>,
@@ -81,6 +84,7 @@ impl Connection {
             stream: UnixStream::from(socket),
             buffer: Vec::new(),
             used: 0,
+            end: 0,
             greeted: false,
             slot: None,
             files: VecDeque::new(),
@@ -128,12 +132,12 @@ impl Connection {
     }
 
     fn ahead(&self) -> &[u8] {
-        self.buffer.get(self.used..).unwrap_or_default()
+        self.buffer.get(self.used..self.end).unwrap_or_default()
     }
 
     /// Whether something has been read ahead.
     pub fn has_more(&self) -> bool {
-        self.used < self.buffer.len()
+        self.used < self.end
     }
 
     /// Takes the file that came first.
@@ -141,22 +145,31 @@ impl Connection {
         self.files.pop_front()
     }
 
+    /// Moves what waits to the front of the buffer, and lets that grow where no room is left: a frame other than
+    /// [`Kind::Data`] is kept whole.
+    fn make_room(&mut self) {
+        self.buffer.copy_within(self.used..self.end, 0);
+        self.end -= self.used;
+        self.used = 0;
+        if self.end == 0 && self.buffer.len() > READ_AHEAD {
+            self.buffer = Vec::new();
+        }
+        if self.end == self.buffer.len() {
+            self.buffer.resize(self.end + READ_AHEAD, 0);
+        }
+    }
+
     /// Reads what is there into the buffer, or waits for it.
     fn fill(&mut self) -> Result<(), ReadError> {
-        if self.used > 0 {
-            self.buffer.drain(..self.used);
-            self.used = 0;
-        }
-        let length = self.buffer.len();
-        self.buffer.resize(length + READ_AHEAD, 0);
+        self.make_room();
+        let room = self.buffer.get_mut(self.end..).unwrap_or_default();
         let read = loop {
-            // The buffer was made that long just above.
-            let read = receive(&self.stream, &mut self.buffer[length..], &mut self.files);
+            let read = receive(&self.stream, room, &mut self.files);
             if read != Err(rustix::io::Errno::INTR) {
                 break read.map_err(std::io::Error::from);
             }
         };
-        self.buffer.truncate(length + *read.as_ref().unwrap_or(&0));
+        self.end += *read.as_ref().unwrap_or(&0);
         match read {
             Ok(0) => Err(ReadError::Closed),
             Ok(_) => Ok(()),

@@ -10,7 +10,8 @@ use mod_wsgi_core::wire::{
 use super::connection::{Connection, GLANCE, ReadError};
 use super::{Encoded, Times};
 use crate::apache::OK;
-use crate::apache::body::{self, Piece};
+use crate::apache::body::{Body, Piece};
+use crate::apache::brigade::FileAccess;
 use crate::apache::client::ClientSocket;
 use crate::apache::log;
 use crate::apache::request::Request;
@@ -40,6 +41,7 @@ pub struct Exchange<'x> {
     times: &'x Times,
     connection: Connection,
     response: Response<'x>,
+    body: Body<'x>,
     client: Option<ClientSocket<'x>>,
     /// What of the response came faster than the client takes it, so that the daemon's thread need not wait.
     held: Vec<u8>,
@@ -117,6 +119,7 @@ impl<'x> Exchange<'x> {
             times,
             connection,
             response,
+            body: Body::new(request),
             heard: false,
             body_left: false,
             sendfile: resolved.enable_sendfile,
@@ -201,7 +204,8 @@ impl<'x> Exchange<'x> {
                 let missing = Stop::Read(ReadError::Garbage(WireError::BadValue("file without a descriptor")));
                 let file = self.connection.take_file().ok_or(missing)?;
                 self.release()?;
-                self.response.file(file, part.offset, part.length, self.sendfile)?;
+                let access = FileAccess { sendfile: self.sendfile, map: false };
+                self.response.file(file, part.offset, part.length, access)?;
             }
             Kind::Welcome => {
                 let welcome = Welcome::decode(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?;
@@ -299,8 +303,7 @@ impl<'x> Exchange<'x> {
             }
             match end.map(|header| End::new(header.flags)) {
                 Some(end) if !end.truncated => {
-                    let response = std::mem::replace(&mut self.response, Response::new(self.request, false));
-                    return Ok(Next::End(End { completed: Some(response.complete(part)), ..end }));
+                    return Ok(Next::End(End { completed: Some(self.response.complete(part)), ..end }));
                 }
                 Some(end) => {
                     self.response.data(part, false)?;
@@ -345,7 +348,7 @@ impl<'x> Exchange<'x> {
     fn read_body(&mut self, piece: &mut Vec<u8>, most: usize) -> u8 {
         let mut wait = true;
         while piece.len() < most {
-            match body::read(self.request, piece, (most - piece.len()).min(64 * 1024), wait) {
+            match self.body.read(piece, (most - piece.len()).min(64 * 1024), wait) {
                 Piece::More => wait = false,
                 Piece::NotYet => break,
                 Piece::Last => {

@@ -1,13 +1,14 @@
 //! What a host may ask of httpd during a request in embedded mode, as C functions.
 
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
-use mod_wsgi_core::embedded::Exchange;
+use mod_wsgi_core::embedded::{Exchange, fate};
 use mod_wsgi_core::wire::LogRecord;
 
-use crate::apache::body::{self, Piece};
-use crate::apache::brigade::Gone;
+use crate::apache::body::{Body, Piece};
+use crate::apache::brigade::{FileAccess, Gone};
 use crate::apache::log;
 use crate::apache::request::Request;
 use crate::guard::guarded;
@@ -17,9 +18,11 @@ use crate::response::Response;
 pub struct Bridge<'r> {
     request: Request<'r>,
     response: Response<'r>,
-    body: BodyState,
+    /// What httpd is told, once the last piece of the response has come.
+    completed: Option<i32>,
+    body: Body<'r>,
+    body_state: BodyState,
     read_error: String,
-    buffer: Vec<u8>,
     sendfile: bool,
     passes_request: bool,
     answer: Option<Vec<u8>>,
@@ -38,9 +41,10 @@ impl<'r> Bridge<'r> {
         Self {
             request,
             response: Response::new(request, false),
-            body: BodyState::Open,
+            completed: None,
+            body: Body::new(request),
+            body_state: BodyState::Open,
             read_error: String::new(),
-            buffer: Vec::new(),
             sendfile,
             passes_request,
             answer: None,
@@ -55,7 +59,8 @@ impl<'r> Bridge<'r> {
     fn file(&mut self, descriptor: i32, offset: u64, length: u64) -> Result<(), Gone> {
         // SAFETY: the host's descriptor is open during this call; the duplicate is ours.
         let duplicate = unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned().map_err(|_| Gone)?;
-        self.response.file(duplicate, offset, length, self.sendfile)
+        let access = FileAccess { sendfile: self.sendfile, map: self.request.allows_mmap() };
+        self.response.file(duplicate, offset, length, access)
     }
 
     /// The functions and their context; valid as long as `self` is not moved.
@@ -76,34 +81,39 @@ impl<'r> Bridge<'r> {
         }
     }
 
-    /// The response, once the host is done.
-    pub fn into_response(self) -> Response<'r> {
-        self.response
+    /// The response, once the host is done; and what httpd is told, if that is complete with its last piece.
+    pub fn into_response(self) -> (Response<'r>, Option<i32>) {
+        (self.response, self.completed)
     }
 
-    fn read(&mut self, out: &mut [u8]) -> isize {
-        if self.body == BodyState::Failed {
+    fn data(&mut self, data: &[u8], fate: i32) -> Result<(), Gone> {
+        if fate == fate::LAST {
+            self.completed = Some(self.response.complete(data));
+            return Ok(());
+        }
+        self.response.data(data, fate == fate::NOW)
+    }
+
+    fn read(&mut self, out: &mut [MaybeUninit<u8>]) -> isize {
+        if self.body_state == BodyState::Failed {
             return -1;
         }
         let mut filled = 0;
-        while self.body == BodyState::Open && filled == 0 && !out.is_empty() {
-            self.buffer.clear();
-            match body::read(self.request, &mut self.buffer, out.len(), true) {
+        while self.body_state == BodyState::Open && filled == 0 && !out.is_empty() {
+            let (read, piece) = self.body.read_into(out, true);
+            filled = read;
+            match piece {
                 Piece::More | Piece::NotYet => {}
-                Piece::Last => self.body = BodyState::Ended,
+                Piece::Last => self.body_state = BodyState::Ended,
                 Piece::Failed(reason) => {
-                    self.body = BodyState::Failed;
+                    self.body_state = BodyState::Failed;
                     self.read_error = reason;
                     self.request.close_connection();
                     return -1;
                 }
             }
-            filled = self.buffer.len().min(out.len());
-            for (to, from) in out.iter_mut().zip(&self.buffer) {
-                *to = *from;
-            }
         }
-        // No longer than the buffer, whose length fits (it is a slice's).
+        // No longer than the room, whose length fits (it is a slice's).
         filled as isize
     }
 }
@@ -135,7 +145,7 @@ unsafe extern "C" fn read(context: *mut c_void, buffer: *mut u8, length: usize) 
                 return 0;
             }
             // SAFETY: the host gives its context, and room for `length` bytes.
-            unsafe { bridge(context).read(std::slice::from_raw_parts_mut(buffer, length)) }
+            unsafe { bridge(context).read(std::slice::from_raw_parts_mut(buffer.cast(), length)) }
         },
     )
 }
@@ -160,13 +170,13 @@ unsafe extern "C" fn head(context: *mut c_void, head: *const u8, length: usize) 
     )
 }
 
-unsafe extern "C" fn data(context: *mut c_void, data: *const u8, length: usize, flush: i32) -> i32 {
+unsafe extern "C" fn data(context: *mut c_void, data: *const u8, length: usize, fate: i32) -> i32 {
     guarded(
         "response data",
         || -1,
         || {
             // SAFETY: the host gives its context and readable bytes.
-            unsafe { bridge(context).response.data(slice(data, length), flush != 0) }.map_or(-1, |()| 0)
+            unsafe { bridge(context).data(slice(data, length), fate) }.map_or(-1, |()| 0)
         },
     )
 }
