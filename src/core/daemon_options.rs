@@ -107,13 +107,7 @@ pub struct DaemonOptions {
     /// Whether programs that a process executes cannot have more rights than it has. Ours alone; the C module has no such
     /// option, and its processes have no such limit.
     pub no_new_privileges: bool,
-    /// The options that were given, in order, for a note on those without effect.
-    pub given: Vec<String>,
 }
-
-/// Options that are accepted and checked, and whose effect comes with a later release. A group that gives one gets a
-/// warning at start, so that nobody relies on them unknowing.
-pub const WITHOUT_EFFECT: &[&str] = &["server-metrics"];
 
 /// Worker threads per process when nothing is said.
 pub const DEFAULT_THREADS: u32 = 15;
@@ -171,7 +165,6 @@ impl DaemonOptions {
             virtual_memory_limit: 0,
             server_metrics: false,
             no_new_privileges: true,
-            given: Vec::new(),
         }
     }
 
@@ -188,7 +181,6 @@ impl DaemonOptions {
         while let Some(option) = words.option() {
             let (name, value) = option?;
             options.set(&name, value)?;
-            options.given.push(name);
         }
         if options.script_user.is_some() && options.script_group.is_some() {
             return Err("script-user and script-group cannot be given together: choose one".into());

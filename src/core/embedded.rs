@@ -12,7 +12,7 @@ pub const ENTRY: &[u8] = b"mod_wsgi_host_embedded\0";
 pub type Entry = unsafe extern "C" fn() -> *const Host;
 
 /// The number of this interface; checked before anything else in [`Host`] is looked at.
-pub const ABI: u32 = 3;
+pub const ABI: u32 = 4;
 
 /// What a host can do. All functions may be called from any thread that does not hold Python.
 #[repr(C)]
@@ -22,9 +22,9 @@ pub struct Host {
     pub abi: u32,
     /// [`BUILD`](crate::BUILD) of the host, NUL-terminated.
     pub version: *const c_char,
-    /// Starts Python in this process, once: `launch` is an encoded [`crate::launch::Launch`]. Records go to `log`. The
+    /// Starts Python in this process, once: `launch` is an encoded [`crate::launch::Launch`]. The host copies `server`. The
     /// calling thread becomes Python's main thread. Answers 0, or something else after it has logged why not.
-    pub start: unsafe extern "C" fn(launch: *const u8, length: usize, log: ServerLog) -> i32,
+    pub start: unsafe extern "C" fn(launch: *const u8, length: usize, server: *const Server) -> i32,
     /// Runs one request on the calling thread. `head` is the payload of a request frame. Answers one of [`outcome`].
     pub handle: unsafe extern "C" fn(exchange: *const Exchange, head: *const u8, length: usize) -> i32,
     /// Calls a function of an access, authentication, group or dispatch script on the calling thread: `call` is an encoded
@@ -35,8 +35,18 @@ pub struct Host {
     pub stop: unsafe extern "C" fn(),
 }
 
-/// Writes one line to the server's log, at a level of [`crate::wire::LogLevel`].
-pub type ServerLog = unsafe extern "C" fn(level: u8, text: *const u8, length: usize);
+/// What the host may ask of Apache at any time, from any thread.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Server {
+    /// Writes one line to the server's log: the payload of a log frame.
+    pub log: unsafe extern "C" fn(record: *const u8, length: usize),
+    /// Reads httpd's scoreboard: gives an encoded [`crate::scoreboard::Scoreboard`] to `take`, or nothing where there is none.
+    pub scoreboard: unsafe extern "C" fn(take: TakeBytes, context: *mut c_void),
+}
+
+/// Takes bytes that are valid during the call; `context` is the host's.
+pub type TakeBytes = unsafe extern "C" fn(context: *mut c_void, bytes: *const u8, length: usize);
 
 /// How a request ended, as [`Host::handle`] answers it.
 pub mod outcome {
@@ -78,8 +88,8 @@ pub struct Exchange {
     /// Takes a file for the rest of the response body: `length` bytes from `offset` on of an open descriptor, which httpd
     /// duplicates before this returns. 0, or -1 when the client is gone.
     pub file: unsafe extern "C" fn(context: *mut c_void, descriptor: i32, offset: u64, length: u64) -> i32,
-    /// Writes one line to the log of the request's virtual host.
-    pub log: unsafe extern "C" fn(context: *mut c_void, level: u8, text: *const u8, length: usize),
+    /// Writes one line to the log of the request's virtual host: the payload of a log frame.
+    pub log: unsafe extern "C" fn(context: *mut c_void, record: *const u8, length: usize),
     /// Takes the answer of a script's function; only within [`Host::call`].
     pub answer: unsafe extern "C" fn(context: *mut c_void, answer: *const u8, length: usize),
     /// Whether mod_ssl encrypts the connection: 0 or 1; only within [`Host::call`].

@@ -44,7 +44,7 @@ pub mod board {
 }
 
 /// A value in a [`Launch`].
-trait Value: Sized {
+pub(crate) trait Value: Sized {
     fn put(&self, out: &mut Vec<u8>);
     fn take(reader: &mut Reader<'_>) -> Result<Self, WireError>;
 }
@@ -61,7 +61,7 @@ macro_rules! number_value {
         }
     )*};
 }
-number_value! { u32 u64 }
+number_value! { u8 u32 u64 }
 
 impl Value for bool {
     fn put(&self, out: &mut Vec<u8>) {
@@ -94,7 +94,7 @@ impl<T: Value> Value for Option<T> {
 }
 
 /// A value that stands in a list, so that a list of bytes is not taken for a byte string.
-trait Item: Value {}
+pub(crate) trait Item: Value {}
 impl Item for Vec<u8> {}
 impl Item for u32 {}
 impl Item for Preload {}
@@ -122,16 +122,18 @@ pub struct Preload {
 
 macro_rules! value_of_fields {
     ($type:ident { $($name:ident,)* }) => {
-        impl Value for $type {
+        impl $crate::launch::Value for $type {
             fn put(&self, out: &mut Vec<u8>) {
-                $(self.$name.put(out);)*
+                $($crate::launch::Value::put(&self.$name, out);)*
             }
-            fn take(reader: &mut Reader<'_>) -> Result<Self, WireError> {
-                Ok(Self { $($name: Value::take(reader)?,)* })
+            fn take(reader: &mut $crate::wire::Reader<'_>) -> Result<Self, $crate::wire::WireError> {
+                Ok(Self { $($name: $crate::launch::Value::take(reader)?,)* })
             }
         }
     };
 }
+pub(crate) use value_of_fields;
+
 value_of_fields! { Preload { script, application_group, } }
 value_of_fields! { InterpreterOptions {
     names_process_group, application_group, per_interpreter_gil, switch_interval, python_path,
@@ -186,6 +188,16 @@ launch! {
     multiprocess: bool,
     /// `apache.version`: major, minor, patch.
     apache_version: Vec<u32>,
+    /// The module `apache`: `maximum_processes`, what the MPM answers.
+    apache_processes: u32,
+    /// The module `apache`: `threads_per_process`, what the MPM answers.
+    apache_threads: u32,
+    /// The module `apache`: `description`, the server's banner.
+    apache_description: Vec<u8>,
+    /// The module `apache`: `mpm_name`.
+    apache_mpm: Vec<u8>,
+    /// The module `apache`: `build_date`.
+    apache_built: Vec<u8>,
     /// User ids that may connect to a daemon, besides its own.
     peers: Vec<u32>,
     /// `home` option: the daemon's working directory, put in front of `sys.path`.
@@ -238,8 +250,10 @@ launch! {
     eviction_timeout: u64,
     /// Time from the decision to end until the process is gone, in milliseconds; 0 is no limit.
     shutdown_timeout: u64,
-    /// The least important level that is logged outside of a request, a syslog number.
+    /// The least important level that is logged outside of a request, a number of httpd's.
     log_level: u32,
+    /// Whether `mod_wsgi.server_metrics()` answers: `WSGIServerMetrics`, or the group's `server-metrics`.
+    server_metrics: bool,
     /// Whether script names that differ in case are different (`WSGICaseSensitivity`).
     case_sensitive: bool,
     /// Whether interpreters are ended at exit (`WSGIDestroyInterpreter`).

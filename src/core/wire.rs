@@ -9,6 +9,9 @@
 //! constant memory, and `100 Continue` is sent exactly when the application wants the body. What the client has already
 //! sent may travel with the head ([`REQUEST_BODY_FOLLOWS`]), to save the round trip.
 //!
+//! While a request runs the application may ask for httpd's scoreboard, which its group must be allowed to see: the daemon sends
+//! [`Kind::AskScoreboard`], and the child answers with one [`Kind::Scoreboard`] frame, as it answers a [`Kind::Want`].
+//!
 //! ```text
 //! child   Hello Request [Body]            Body                        Request …
 //! daemon                Welcome      Want       [Log…] Head Data… End
@@ -26,11 +29,11 @@ pub use frame::{
 };
 pub use keys::{KEYS, Key, key_for, key_for_header, key_name};
 pub use pairs::{Name, PairWriter, Pairs};
-pub use request::{IGNORE_ACTIVITY, RELOADING, RequestHead, RequestHeadWriter};
+pub use request::{IGNORE_ACTIVITY, RELOADING, RequestHead, RequestHeadWriter, set_attempts};
 pub use response::{FilePart, Headers, Hello, LogLevel, LogRecord, Refusal, ResponseHead, ResponseHeadWriter, Welcome};
 
 /// The number of this protocol. It changes with every change of a frame, so that two releases never misread each other.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 
 /// Why bytes from the other side were not understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

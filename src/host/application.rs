@@ -3,8 +3,10 @@
 //! What carries a request is behind [`exchange::Exchange`]; interpreters, scripts and the objects an application sees are
 //! here. Source: PEP 3333.
 
+pub mod events;
 pub mod exchange;
 pub mod interpreters;
+pub mod metrics;
 
 mod adapter;
 mod advice;
@@ -13,6 +15,8 @@ mod environ;
 mod failure;
 mod file_wrapper;
 mod input;
+mod members;
+mod observe;
 mod output;
 pub mod progress;
 mod request;

@@ -2,6 +2,7 @@
 //!
 //! Its open files and the messages to and from its parent are described in [`mod_wsgi_core::launch`].
 
+mod announcer;
 mod connection;
 mod control;
 mod inspector;

@@ -1,5 +1,6 @@
 //! Embedded mode: Python in an Apache child, requests on Apache's threads.
 
+use crate::application::events::{self, ProcessEvent};
 use crate::application::exchange::{Exchange, Gone};
 use crate::application::interpreters::Interpreters;
 use crate::application::{self, Outcome, preload, run};
@@ -10,7 +11,7 @@ use crate::sys::fork;
 use mod_wsgi_core::embedded::{fate, outcome};
 use mod_wsgi_core::launch::Launch;
 use mod_wsgi_core::script_call::Call;
-use mod_wsgi_core::wire::{FilePart, LogLevel, RequestHead};
+use mod_wsgi_core::wire::{FilePart, LogLevel, LogRecord, RequestHead};
 use std::any::Any;
 use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
@@ -42,6 +43,7 @@ pub fn start(launch: &[u8], server_log: ServerLog) -> bool {
     log::use_server(server_log);
     fork::watch();
     let started = Launch::decode(launch).map_err(|error| error.to_string()).and_then(|launch| {
+        log::set_level(launch.log_level);
         let main = initialize(&launch, Interpreter::main)?;
         Interpreters::start(launch, main)
     });
@@ -112,6 +114,7 @@ pub fn call(apache: Apache, call: &[u8]) -> bool {
 /// the exit functions run.
 pub fn stop() {
     let Some((interpreters, main_thread)) = STARTED.get() else { return };
+    events::announce(interpreters, ProcessEvent::Stopping(""));
     if !interpreters.launch().destroy_interpreters {
         return;
     }
@@ -206,8 +209,8 @@ impl Exchange for Direct {
         self.apache.request_rec()
     }
 
-    fn log(&mut self, level: LogLevel, line: &[u8]) {
-        self.apache.log(level, line);
+    fn log(&mut self, record: LogRecord<'_>) {
+        self.apache.log(record);
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -2,13 +2,13 @@
 //! Apache child hands them to the server.
 
 use crate::{ignore, sys};
-use mod_wsgi_core::wire::LogLevel;
+use mod_wsgi_core::wire::{LogLevel, LogRecord};
 use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Where records go instead of descriptor 2.
-pub type ServerLog = Box<dyn Fn(LogLevel, &[u8]) + Send + Sync>;
+pub type ServerLog = Box<dyn Fn(LogRecord<'_>) + Send + Sync>;
 
 static SERVER: OnceLock<ServerLog> = OnceLock::new();
 /// The least important level that is written.
@@ -20,9 +20,14 @@ pub fn use_server(log: ServerLog) {
     ignore(SERVER.set(log));
 }
 
-/// Sets the least important level that is written, a syslog number.
+/// Sets the least important level that is written, a number of httpd's.
 pub fn set_level(level: u32) {
-    LEVEL.store(level.min(7) as u8, Ordering::Relaxed);
+    LEVEL.store(u8::try_from(level).unwrap_or(u8::MAX), Ordering::Relaxed);
+}
+
+/// The least important level that is written.
+pub fn level() -> u8 {
+    LEVEL.load(Ordering::Relaxed)
 }
 
 /// Writes a record of one line.
@@ -32,13 +37,19 @@ pub fn write(level: LogLevel, text: &str) {
 
 /// Writes a record of one line whose text comes from elsewhere.
 pub fn write_bytes(level: LogLevel, text: &[u8]) {
+    write_record(LogRecord::new(level, text));
+}
+
+/// Writes a record.
+pub fn write_record(record: LogRecord<'_>) {
     if let Some(server) = SERVER.get() {
-        return server(level, text);
+        return server(record);
     }
-    if level as u8 > LEVEL.load(Ordering::Relaxed) {
+    if record.level as u8 > level() {
         return;
     }
-    let line = sys::clock::LocalTime::now().map_or_else(Vec::new, |now| format_line(&now, level, text));
+    let now = sys::clock::LocalTime::now();
+    let line = now.map_or_else(Vec::new, |now| format_line(&now, record.level, record.text));
     // Whoever cannot write to the error log has nowhere to say so.
     ignore(std::io::stderr().lock().write_all(&line));
 }

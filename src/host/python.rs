@@ -14,15 +14,17 @@ mod module;
 mod object;
 mod raised;
 mod threads;
+mod waits;
 
 pub use class::{Args, Class, Definition, Fields, Visit, base_value_of, new_instance, value_of};
 pub use config::initialize;
 pub use guard::caught;
 pub use interpreter::{Interpreter, OWN_LOCK, run_exit_functions};
-pub use module::{ModuleState, create_module, state_of};
+pub use module::{ModuleState, create_module, function, state_of};
 pub use object::{Borrowed, Object, Stored};
 pub use raised::{Exception, Raised};
 pub use threads::thread_ident;
+pub use waits::Waits;
 
 use pyo3::ffi;
 use std::marker::PhantomData;
@@ -41,7 +43,7 @@ struct Reattach(*mut ffi::PyThreadState);
 impl Drop for Reattach {
     fn drop(&mut self) {
         // SAFETY: the state is the one `PyEval_SaveThread` gave to this thread in `Python::detach`.
-        unsafe { ffi::PyEval_RestoreThread(self.0) }
+        waits::timed(|| unsafe { ffi::PyEval_RestoreThread(self.0) });
     }
 }
 

@@ -10,3 +10,4 @@ pub mod locale;
 pub mod native_stack;
 pub mod signals;
 pub mod title;
+pub mod usage;

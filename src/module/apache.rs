@@ -15,6 +15,7 @@ pub mod hooks;
 pub mod log;
 pub mod pool;
 pub mod request;
+pub mod scoreboard;
 pub mod server;
 pub mod table;
 

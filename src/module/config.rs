@@ -24,6 +24,8 @@ pub struct ServerConfig {
     pub socket_prefix: Option<Vec<u8>>,
     /// `WSGIRestrictEmbedded`; main server only.
     pub restrict_embedded: Option<bool>,
+    /// `WSGIServerMetrics`; main server only.
+    pub server_metrics: Option<bool>,
     /// What `post_config` made of it all; the same in every server.
     pub runtime: Option<Arc<Runtime>>,
 }
@@ -90,6 +92,7 @@ impl ServerConfig {
         python: PythonConfig::EMPTY,
         socket_prefix: None,
         restrict_embedded: None,
+        server_metrics: None,
         runtime: None,
     };
 
@@ -101,6 +104,7 @@ impl ServerConfig {
             python: base.python.clone(),
             socket_prefix: base.socket_prefix.clone(),
             restrict_embedded: base.restrict_embedded,
+            server_metrics: base.server_metrics,
             runtime: base.runtime.clone(),
         }
     }

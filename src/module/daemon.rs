@@ -11,10 +11,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mod_wsgi_core::wire::{
-    BODY_LAST, IGNORE_ACTIVITY, Kind, RELOADING, REQUEST_BODY_FOLLOWS, RequestHeadWriter, put_frame,
+    BODY_LAST, IGNORE_ACTIVITY, Kind, RELOADING, REQUEST_BODY_FOLLOWS, RequestHeadWriter, put_frame, set_attempts,
 };
 
 use crate::apache::body::{Body, Piece};
+use crate::apache::log;
 use crate::apache::request::Request;
 use crate::environ;
 use crate::handler::{INTERNAL_ERROR, Resolved, Status, refuse};
@@ -101,11 +102,15 @@ pub fn serve(r: Request<'_>, runtime: &Runtime, resolved: &Resolved, has_body: b
     };
     let mut request = encode(r, resolved, has_body);
     let begun = Instant::now();
+    let mut full = 0;
     for round in 0..ROUNDS {
         let (connection, is_new) = match group.pooled.take(group) {
             Some(connection) => (connection, false),
-            None => (connect(r, group, &times, begun)?, true),
+            None => (connect(r, group, &times, begun, &mut full)?, true),
         };
+        // `ROUNDS` fits.
+        let restarts = round as u16;
+        set_attempts(&mut request.bytes, full.saturating_add(restarts).saturating_add(1), restarts);
         match Exchange::new(r, group, connection, &times, resolved).run(&mut request) {
             Outcome::Answered(status, connection) => {
                 if let Some(connection) = connection {
@@ -217,6 +222,7 @@ fn encode(r: Request<'_>, resolved: &Resolved, has_body: bool) -> Encoded {
     let head = RequestHeadWriter {
         settings: u8::from(resolved.script_reloading) * RELOADING
             + u8::from(resolved.ignore_activity) * IGNORE_ACTIVITY,
+        log_level: log::level_of_request(r),
         request_start: r.time(),
         queue_start: microseconds_now(),
         script: &resolved.script,
@@ -260,7 +266,14 @@ fn microseconds_now() -> u64 {
     since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
-fn connect(r: Request<'_>, group: &ClientGroup, times: &Times, begun: Instant) -> Result<Connection, Status> {
+/// Connects to a process; `full` counts how often the queue of connections was full.
+fn connect(
+    r: Request<'_>,
+    group: &ClientGroup,
+    times: &Times,
+    begun: Instant,
+    full: &mut u16,
+) -> Result<Connection, Status> {
     let name = &group.definition.options.name;
     loop {
         if group.reach.board.is_hopeless() {
@@ -269,6 +282,7 @@ fn connect(r: Request<'_>, group: &ClientGroup, times: &Times, begun: Instant) -
         match Connection::open(&group.reach.socket, times.socket) {
             Ok(connection) => return Ok(connection),
             Err(ConnectError::Full) if begun.elapsed() < times.connect => {
+                *full = full.saturating_add(1);
                 std::thread::sleep(Duration::from_millis(50));
             }
             Err(ConnectError::Full) => {

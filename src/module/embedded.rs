@@ -13,7 +13,7 @@ use mod_wsgi_core::wire::{FRAME_HEADER, PairWriter, RELOADING, RequestHeadWriter
 use crate::apache::log;
 use crate::apache::request::Request;
 use crate::apache::server::{self, MpmQuery, Server};
-use crate::config::{Definitions, PlaceScript, PythonConfig};
+use crate::config::{Definitions, PlaceScript, PythonConfig, ServerConfig};
 use crate::handler::{INTERNAL_ERROR, Resolved, Status, refuse};
 use crate::supervisor::{shared, split_path};
 use crate::sys::bridge::Bridge;
@@ -29,6 +29,7 @@ pub struct Settings {
     preload: Vec<Preload>,
     interpreter_options: Vec<InterpreterOptions>,
     free_threading: bool,
+    server_metrics: bool,
     hosts: Option<PathBuf>,
 }
 
@@ -38,7 +39,7 @@ static HOST: OnceLock<Result<Library, String>> = OnceLock::new();
 impl Settings {
     /// Takes what is for embedded mode.
     #[must_use]
-    pub fn new(python: &PythonConfig, definitions: &Definitions, hosts: Option<PathBuf>) -> Self {
+    pub fn new(config: &ServerConfig, definitions: &Definitions, hosts: Option<PathBuf>) -> Self {
         let preload = definitions
             .preload
             .iter()
@@ -47,7 +48,8 @@ impl Settings {
             .collect();
         let interpreter_options = definitions.interpreters_of(b"");
         let free_threading = definitions.free_threading_of(b"");
-        Self { python: python.clone(), preload, interpreter_options, free_threading, hosts }
+        let server_metrics = config.server_metrics.unwrap_or(false);
+        Self { python: config.python.clone(), preload, interpreter_options, free_threading, server_metrics, hosts }
     }
 
     /// In a new child: loads Python at once where a script is to be there before the first request.
@@ -79,18 +81,18 @@ impl Settings {
             .as_deref()
             .ok_or("WSGI7058: the hosts are not found beside mod_wsgi.so; reinstall the package")?;
         let library = Library::open(&found, &hosts.join(python::host_name(&found.version)))?;
-        library.start(&self.launch(&found))?;
+        let launch = server::with_main(|main| self.launch(main, &found));
+        library.start(&launch.ok_or("WSGI0210: httpd has no configuration to run Python for")?)?;
         Ok(library)
     }
 
-    fn launch(&self, found: &python::Embedded) -> Launch {
+    fn launch(&self, main: Server<'_>, found: &python::Embedded) -> Launch {
         let bytes = |path: &PathBuf| std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec();
         let processes = server::mpm_answer(MpmQuery::Processes);
         Launch {
             processes,
             threads: server::mpm_answer(MpmQuery::Threads),
             multiprocess: processes > 1,
-            apache_version: server::compiled_version(),
             python_path: split_path(self.python.path.as_deref()),
             python_eggs: self.python.eggs.clone().map(String::into_bytes),
             python_home: found.home.as_ref().map(bytes),
@@ -102,8 +104,8 @@ impl Settings {
             preload: self.preload.clone(),
             interpreter_options: self.interpreter_options.clone(),
             free_threading: self.free_threading,
-            log_level: 7,
-            ..shared(&self.python)
+            server_metrics: self.server_metrics,
+            ..shared(main, &self.python)
         }
     }
 }
@@ -140,6 +142,7 @@ pub fn serve(r: Request<'_>, settings: &Settings, resolved: &Resolved) -> Result
     let mut bytes = Vec::with_capacity(4096);
     let head = RequestHeadWriter {
         settings: if resolved.script_reloading { RELOADING } else { 0 },
+        log_level: log::level_of_request(r),
         request_start: r.time(),
         queue_start: 0,
         script: &resolved.script,

@@ -79,9 +79,9 @@ void wsgi_shim_log_server(const char *file, int line, int index, int level, serv
     ap_log_error_(file, line, index, level | APLOG_NOERRNO, 0, s, "%s", text);
 }
 
-int wsgi_shim_request_logs(request_rec *r, int index, int level)
+int wsgi_shim_request_level(request_rec *r, int index)
 {
-    return APLOG_R_MODULE_IS_LEVEL(r, index, level);
+    return ap_get_request_module_loglevel(r, index);
 }
 
 int wsgi_shim_server_logs(server_rec *s, int index)

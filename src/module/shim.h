@@ -24,8 +24,8 @@ void *wsgi_shim_get_config(const ap_conf_vector_t *vector, const module *record)
 void wsgi_shim_log_request(const char *file, int line, int index, int level, request_rec *r, const char *text);
 void wsgi_shim_log_server(const char *file, int line, int index, int level, server_rec *s, const char *text);
 
-/* Whether a record of that level would be written. */
-int wsgi_shim_request_logs(request_rec *r, int index, int level);
+/* The least important level that is written. */
+int wsgi_shim_request_level(request_rec *r, int index);
 int wsgi_shim_server_logs(server_rec *s, int index);
 
 /* Is the connection encrypted by mod_ssl, if that is loaded? */

@@ -73,7 +73,6 @@ pub fn post_config(pconf: Pool<'_>, main: Server<'_>) -> Result<Option<Arc<Runti
     };
     let hosts = hosts_folder();
     warn_of_sections(main, definitions);
-    definitions.groups.iter().for_each(|definition| warn_of_options_without_effect(main, definition));
     let plans: Vec<_> = plans(main, definitions)
         .into_iter()
         .map(|plan| {
@@ -89,7 +88,7 @@ pub fn post_config(pconf: Pool<'_>, main: Server<'_>) -> Result<Option<Arc<Runti
         pooled: Pooled::default(),
         user,
     });
-    let embedded = crate::embedded::Settings::new(&config.python, definitions, hosts);
+    let embedded = crate::embedded::Settings::new(config, definitions, hosts);
     Ok(Some(Arc::new(Runtime { groups: groups.collect(), embedded })))
 }
 
@@ -151,19 +150,6 @@ fn socket_plan(definition: &GroupDefinition, prefix: &[u8]) -> SocketPlan {
         backlog: options.listen_backlog,
         send_buffer: options.send_buffer_size,
         receive_buffer: options.receive_buffer_size,
-    }
-}
-
-fn warn_of_options_without_effect(main: Server<'_>, definition: &GroupDefinition) {
-    let mut names: Vec<_> = definition.options.given.iter().map(String::as_str).collect();
-    names.retain(|name| mod_wsgi_core::daemon_options::WITHOUT_EFFECT.contains(name));
-    if !names.is_empty() {
-        let text = format!(
-            "WSGI7059: daemon process group '{}': {} accepted, but without effect in this release",
-            definition.options.name,
-            if let [name] = names[..] { format!("{name} is") } else { format!("{} are", names.join(", ")) },
-        );
-        log::server(main, LogLevel::Warning, &text);
     }
 }
 

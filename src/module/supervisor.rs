@@ -514,7 +514,8 @@ impl Group {
                     "WSGI7055: daemon process {pid} of group '{name}' was killed while it started; another one is started"
                 );
                 log::main_server(LogLevel::Error, text.as_bytes());
-                return crate::apache::server::with_main(|main| self.start(main, process.index));
+                crate::apache::server::with_main(|main| self.start(main, process.index));
+                return;
             }
             let reason = process.failed.unwrap_or_else(|| {
                 format!("WSGI7056: process {pid} ended before it was ready: {how}; what it said, if anything, stands before this line")

@@ -1,6 +1,7 @@
 //! What must hold for any bytes at all. The fuzz targets and the seeded test call the same functions.
 
 use mod_wsgi_core::launch::{Launch, Message};
+use mod_wsgi_core::scoreboard::Scoreboard;
 use mod_wsgi_core::trusted_proxy::{Effects, Header, Network, Rules};
 use mod_wsgi_core::wire::{
     FilePart, Frame, Hello, Kind, LogRecord, Refusal, RequestHead, ResponseHead, Welcome, put_frame,
@@ -44,7 +45,12 @@ fn read_payload(frame: Frame<'_>) {
             }
         }
         Kind::File => drop(FilePart::decode(frame.payload)),
-        Kind::Body | Kind::Data | Kind::End | Kind::Want => {}
+        Kind::Scoreboard => {
+            if let Ok(board) = Scoreboard::decode(frame.payload) {
+                assert_eq!(Scoreboard::decode(&board.encode()), Ok(board));
+            }
+        }
+        Kind::Body | Kind::Data | Kind::End | Kind::Want | Kind::AskScoreboard => {}
     }
 }
 

@@ -73,8 +73,9 @@ class Site:
 
     def one_child(self) -> None:
         """One Apache child, for applications that keep something in memory in embedded mode."""
-        self.mpm_sizes = "StartServers 1\nServerLimit 1\nThreadsPerChild 10\nMaxRequestWorkers 10"
-        self.log.allow("AH10159", "AH00287")  # httpd would rather have more
+        self.mpm_sizes = "StartServers 1\nServerLimit 1\n"
+        self.mpm_sizes += "MaxRequestWorkers 1" if self.mpm == "prefork" else "ThreadsPerChild 10\nMaxRequestWorkers 10"
+        self.log.allow("AH10159", "AH00161", "AH00287")  # httpd would rather have more
 
     # What is on the disk
 

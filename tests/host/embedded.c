@@ -18,7 +18,7 @@ typedef struct {
     int32_t (*head)(void *, const uint8_t *, size_t);
     int32_t (*data)(void *, const uint8_t *, size_t, int32_t);
     int32_t (*file)(void *, int32_t, uint64_t, uint64_t);
-    void (*log)(void *, uint8_t, const uint8_t *, size_t);
+    void (*log)(void *, const uint8_t *, size_t);
     void (*answer)(void *, const uint8_t *, size_t);
     int32_t (*is_https)(void *);
     const uint8_t *(*ssl_variable)(void *, const uint8_t *, size_t, size_t *);
@@ -26,9 +26,14 @@ typedef struct {
 } Exchange;
 
 typedef struct {
+    void (*log)(const uint8_t *, size_t);
+    void (*scoreboard)(void (*)(void *, const uint8_t *, size_t), void *);
+} Server;
+
+typedef struct {
     uint32_t abi;
     const char *version;
-    int32_t (*start)(const uint8_t *, size_t, void (*)(uint8_t, const uint8_t *, size_t));
+    int32_t (*start)(const uint8_t *, size_t, const Server *);
     int32_t (*handle)(const Exchange *, const uint8_t *, size_t);
     int32_t (*call)(const Exchange *, const uint8_t *, size_t);
     void (*stop)(void);
@@ -74,11 +79,21 @@ static const uint8_t *ssl_variable(void *context, const uint8_t *name, size_t na
     *length = 8;
     return name_length == 7 && !memcmp(name, "SSL_ANY", 7) ? (const uint8_t *)"value \xe4\xf6" : NULL;
 }
-static void request_log(void *context, uint8_t level, const uint8_t *text, size_t length) { (void)level; say(context, "log", text, length); }
-static void server_log(uint8_t level, const uint8_t *text, size_t length) {
+/* A record: level, line and length of the file's name as uint32, the name, the text. */
+static size_t before_text(const uint8_t *record) { uint32_t name; memcpy(&name, record + 5, sizeof name); return 9 + name; }
+static void request_log(void *context, const uint8_t *record, size_t length) {
+    say(context, "log", record + before_text(record), length - before_text(record));
+}
+static void server_log(const uint8_t *record, size_t length) {
+    size_t text = before_text(record);
     pthread_mutex_lock(&output);
-    printf("server log %d: %.*s\n", level, (int)length, text);
+    printf("server log %d: %.*s\n", record[0], (int)(length - text), record + text);
     pthread_mutex_unlock(&output);
+}
+/* Server limit 2, thread limit 3, generation 4, started at 5 seconds, and no processes. */
+static void scoreboard(void (*take)(void *, const uint8_t *, size_t), void *context) {
+    uint32_t numbers[] = {2, 3, 4, 5000000, 0, 0};
+    take(context, (const uint8_t *)numbers, sizeof numbers);
 }
 
 static void run_step(char kind, const uint8_t *content, size_t length, int is_last) {
@@ -136,7 +151,8 @@ int main(int count, char **arguments) {
     uint8_t *launch = load(arguments[3], &launch_length);
     steps = load(arguments[4], &steps_length);
     repeat = atoi(arguments[6]);
-    if (host->start(launch, launch_length, server_log) != 0) return 3;
+    Server server = {server_log, scoreboard};
+    if (host->start(launch, launch_length, &server) != 0) return 3;
     int threads = atoi(arguments[5]);
     pthread_t running[64];
     for (int at = 0; at < threads; at++) pthread_create(&running[at], NULL, run, NULL);

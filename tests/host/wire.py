@@ -22,8 +22,9 @@ VERSION = build()
 KEYS = re.findall(r'^    [A-Z_]+ = "(.*)",', (SOURCE / "wire/keys.rs").read_text(), re.M)
 PROTOCOL = int(re.search(r"PROTOCOL: u16 = (\d+)", (SOURCE / "wire.rs").read_text())[1])
 
-HELLO, REQUEST, BODY = 1, 2, 3
-WELCOME, HEAD, DATA, END, WANT, LOG, REFUSE, FILE = range(0x11, 0x19)
+HELLO, REQUEST, BODY, SCOREBOARD = 1, 2, 3, 4
+WELCOME, HEAD, DATA, END, WANT, LOG, REFUSE, FILE, ASK_SCOREBOARD = range(0x11, 0x1a)
+DEBUG = 7
 HAS_BODY, BODY_FOLLOWS = 1, 2
 LAST, FAILED = 1, 2
 CLOSE, TRUNCATED = 1, 2
@@ -43,8 +44,9 @@ def hello(version=VERSION, protocol=PROTOCOL):
     return frame(HELLO, b"WSGI" + struct.pack("<H", protocol) + version.encode())
 
 
-def request(script, environ, *, callable="application", group="", settings=0, start=0, flags=0):
-    payload = struct.pack("<BQQ", settings, start, start) + text(script) + text(callable) + text(group)
+def request(script, environ, *, callable="application", group="", settings=0, start=0, flags=0, level=DEBUG,
+            connects=1, restarts=0):
+    payload = struct.pack("<BBHHQQ", settings, level, connects, restarts, start, start) + text(script) + text(callable) + text(group)
     for name, value in environ.items():
         number = KEYS.index(name) + 1 if name in KEYS else 0
         payload += bytes([number]) + (b"" if number else text(name)) + struct.pack("<I", len(value)) + value.encode("latin-1")
@@ -57,6 +59,8 @@ class Response:
     def __init__(self):
         self.status = self.end = self.refused = None
         self.line, self.headers, self.body, self.log = b"", [], b"", []
+        self.records = []
+        """Level, file and line of the records in `log`."""
         self.file = None
 
     @property
@@ -90,7 +94,9 @@ class Response:
         elif kind == DATA:
             self.body += payload
         elif kind == LOG:
-            self.log.append(payload[1:].decode("utf-8", "replace"))
+            level, line, length = struct.unpack_from("<BII", payload)
+            self.records.append((level, payload[9:9 + length].decode(), line))
+            self.log.append(payload[9 + length:].decode("utf-8", "replace"))
         elif kind == REFUSE:
             self.status, retry = struct.unpack_from("<HB", payload)
             self.refused = payload[3:].decode(), bool(retry)
@@ -107,6 +113,8 @@ class Child:
         self.socket.connect(str(path))
         self.buffer, self.pid, self.slot, self.asked, self.files = b"", None, None, [], []
         self.waiting = hello() if greeting is None else greeting
+        self.scoreboard = b""
+        """What is answered when a daemon asks for it."""
 
     def close(self):
         self.socket.close()
@@ -146,6 +154,8 @@ class Child:
                     self.send(frame(BODY, piece.encode(), FAILED))
                 else:
                     self.send(frame(BODY, piece or b"", 0 if piece is not None else LAST))
+            if kind == ASK_SCOREBOARD:
+                self.send(frame(SCOREBOARD, self.scoreboard))
             if kind == FILE:
                 response.take_file(self.files.pop(), payload)
             response.take(kind, flags, payload)

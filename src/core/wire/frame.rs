@@ -5,7 +5,7 @@ use super::WireError;
 /// Size of a frame header in bytes.
 pub const FRAME_HEADER: usize = 8;
 
-/// The longest payload of a head (environ or response headers) in bytes: the C module's limit for its request frame.
+/// The longest payload of a head (environ or response headers) or a scoreboard in bytes: the C module's limit for its request frame.
 pub const MAX_HEAD: u32 = 16 * 1024 * 1024;
 
 /// The longest payload of every other frame in bytes. Whoever sends cuts longer data into several frames.
@@ -38,6 +38,8 @@ pub enum Kind {
     Request = 0x02,
     /// Child to daemon: a piece of the request body.
     Body = 0x03,
+    /// Child to daemon: httpd's scoreboard, an encoded [`crate::scoreboard::Scoreboard`]; empty where there is none to tell.
+    Scoreboard = 0x04,
     /// Daemon to child, first on a connection: who serves it.
     Welcome = 0x11,
     /// Daemon to child: status and headers.
@@ -55,6 +57,8 @@ pub enum Kind {
     /// Daemon to child: a file for the rest of the response body; the payload is offset and length, two `u64`. Its open
     /// descriptor comes along (`SCM_RIGHTS`) with the first byte of this frame, which is sent by itself.
     File = 0x18,
+    /// Daemon to child: the application wants to see httpd's scoreboard; the answer is [`Kind::Scoreboard`].
+    AskScoreboard = 0x19,
 }
 
 impl Kind {
@@ -63,6 +67,7 @@ impl Kind {
             0x01 => Self::Hello,
             0x02 => Self::Request,
             0x03 => Self::Body,
+            0x04 => Self::Scoreboard,
             0x11 => Self::Welcome,
             0x12 => Self::Head,
             0x13 => Self::Data,
@@ -71,6 +76,7 @@ impl Kind {
             0x16 => Self::Log,
             0x17 => Self::Refuse,
             0x18 => Self::File,
+            0x19 => Self::AskScoreboard,
             other => return Err(WireError::UnknownKind(other)),
         })
     }
@@ -79,9 +85,9 @@ impl Kind {
     #[must_use]
     pub const fn limit(self) -> u32 {
         match self {
-            Self::Request | Self::Head => MAX_HEAD,
+            Self::Request | Self::Head | Self::Scoreboard => MAX_HEAD,
             Self::Body | Self::Data | Self::Log => MAX_DATA,
-            Self::Hello | Self::Welcome | Self::Want | Self::End | Self::File => 256,
+            Self::Hello | Self::Welcome | Self::Want | Self::End | Self::File | Self::AskScoreboard => 256,
             Self::Refuse => 4096,
         }
     }

@@ -1,6 +1,6 @@
 //! The head of a request: which application is to run, and its environ.
 
-use super::frame::{Kind, REQUEST_HAS_BODY, patch_length, start_frame};
+use super::frame::{FRAME_HEADER, Kind, REQUEST_HAS_BODY, patch_length, start_frame};
 use super::pairs::{PairWriter, Pairs};
 use super::{Reader, WireError, put_bytes};
 
@@ -14,6 +14,12 @@ pub const IGNORE_ACTIVITY: u8 = 2;
 pub struct RequestHead<'a> {
     /// [`RELOADING`], [`IGNORE_ACTIVITY`].
     pub settings: u8,
+    /// The least important level that is logged for this request, a number of httpd's: syslog's, or 8 to 15 for trace levels.
+    pub log_level: u8,
+    /// How often the child has tried to hand this request to a daemon, this time included; 0 in embedded mode.
+    pub connects: u16,
+    /// How often a daemon has not taken it before, because it was being replaced; 0 in embedded mode.
+    pub restarts: u16,
     /// When Apache read the request, in microseconds since the epoch.
     pub request_start: u64,
     /// When the child began to look for a daemon, in microseconds since the epoch; 0 in embedded mode.
@@ -37,6 +43,9 @@ impl<'a> RequestHead<'a> {
         let mut reader = Reader::new(payload);
         Ok(Self {
             settings: reader.u8()?,
+            log_level: reader.u8()?,
+            connects: reader.u16()?,
+            restarts: reader.u16()?,
             request_start: reader.u64()?,
             queue_start: reader.u64()?,
             script: reader.bytes()?,
@@ -52,6 +61,8 @@ impl<'a> RequestHead<'a> {
 pub struct RequestHeadWriter<'a> {
     /// See [`RequestHead::settings`].
     pub settings: u8,
+    /// See [`RequestHead::log_level`].
+    pub log_level: u8,
     /// See [`RequestHead::request_start`].
     pub request_start: u64,
     /// See [`RequestHead::queue_start`].
@@ -69,6 +80,9 @@ impl RequestHeadWriter<'_> {
     pub fn write(self, out: &mut Vec<u8>, has_body: bool, environ: impl FnOnce(&mut PairWriter<'_>)) {
         let at = start_frame(out, Kind::Request, if has_body { REQUEST_HAS_BODY } else { 0 });
         out.push(self.settings);
+        out.push(self.log_level);
+        // Both numbers of attempts, which `set_attempts` sets.
+        out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&self.request_start.to_le_bytes());
         out.extend_from_slice(&self.queue_start.to_le_bytes());
         put_bytes(out, self.script);
@@ -76,6 +90,16 @@ impl RequestHeadWriter<'_> {
         put_bytes(out, self.application_group);
         environ(&mut PairWriter::new(out));
         patch_length(out, at);
+    }
+}
+
+/// Sets [`RequestHead::connects`] and [`RequestHead::restarts`] in the request frame that `bytes` begins with.
+pub fn set_attempts(bytes: &mut [u8], connects: u16, restarts: u16) {
+    // Behind the frame header, the settings and the level.
+    let numbers = bytes.get_mut(FRAME_HEADER + 2..).and_then(<[u8]>::first_chunk_mut);
+    if let Some(numbers) = numbers {
+        let ([a, b], [c, d]) = (connects.to_le_bytes(), restarts.to_le_bytes());
+        *numbers = [a, b, c, d];
     }
 }
 
@@ -89,6 +113,7 @@ mod tests {
         let mut out = Vec::new();
         let writer = RequestHeadWriter {
             settings: RELOADING,
+            log_level: 6,
             request_start: 1,
             queue_start: 2,
             script: b"/srv/app.wsgi",
@@ -96,9 +121,11 @@ mod tests {
             application_group: b"",
         };
         writer.write(&mut out, true, |environ| environ.known(Key::REQUEST_METHOD, b"POST"));
+        set_attempts(&mut out, 3, 258);
         let (frame, _) = Frame::split(&out).unwrap().unwrap();
         assert_eq!((frame.kind, frame.flags), (Kind::Request, REQUEST_HAS_BODY));
         let head = RequestHead::decode(frame.payload).unwrap();
+        assert_eq!((head.log_level, head.connects, head.restarts), (6, 3, 258));
         assert_eq!((head.settings, head.request_start, head.queue_start), (RELOADING, 1, 2));
         assert_eq!(
             (head.script, head.callable, head.application_group),

@@ -207,22 +207,39 @@ impl LogLevel {
     }
 }
 
-/// A line for the log of the request's virtual host.
+/// A line for the log of the request's virtual host. Embedded mode uses the same bytes, also for the server's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogRecord<'a> {
     /// How important it is.
     pub level: LogLevel,
+    /// The source file that logs, for `%F`; empty where none is known.
+    pub file: &'a [u8],
+    /// The line in that file.
+    pub line: u32,
     /// One line, without its newline.
     pub text: &'a [u8],
 }
 
 impl<'a> LogRecord<'a> {
+    /// A record of no source file.
+    #[must_use]
+    pub fn new(level: LogLevel, text: &'a [u8]) -> Self {
+        Self { level, file: b"", line: 0, text }
+    }
+
     /// Appends the frame.
     pub fn write(self, out: &mut Vec<u8>) {
         let at = start_frame(out, Kind::Log, 0);
-        out.push(self.level as u8);
-        out.extend_from_slice(self.text);
+        self.write_payload(out);
         patch_length(out, at);
+    }
+
+    /// Appends what such a frame carries.
+    pub fn write_payload(self, out: &mut Vec<u8>) {
+        out.push(self.level as u8);
+        out.extend_from_slice(&self.line.to_le_bytes());
+        put_bytes(out, self.file);
+        out.extend_from_slice(self.text);
     }
 
     /// Decodes the payload of a [`Kind::Log`] frame.
@@ -232,7 +249,7 @@ impl<'a> LogRecord<'a> {
     pub fn decode(payload: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(payload);
         let level = LogLevel::from_number(reader.u8()?).ok_or(WireError::BadValue("log level"))?;
-        Ok(Self { level, text: reader.rest() })
+        Ok(Self { level, line: reader.u32()?, file: reader.bytes()?, text: reader.rest() })
     }
 }
 
@@ -295,6 +312,15 @@ mod tests {
         assert_eq!((head.status, head.status_line), (200, &b"200 OK"[..]));
         let headers: Vec<_> = head.headers.map(Result::unwrap).collect();
         assert_eq!(headers, [(&b"Set-Cookie"[..], &b"a=1"[..]), (b"Set-Cookie", b"b=2"), (b"Content-Length", b"0")]);
+    }
+
+    #[test]
+    fn a_log_record_comes_back_with_its_place() {
+        let record = LogRecord { level: LogLevel::Info, file: b"/srv/app.py", line: 7, text: b"said" };
+        let mut out = Vec::new();
+        record.write(&mut out);
+        let (frame, _) = Frame::split(&out).unwrap().unwrap();
+        assert_eq!(LogRecord::decode(frame.payload), Ok(record));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Source: PEP 3333, "The start_response() Callable", "The write() Callable"; the checks in their order are those of
 //! mod_wsgi 6.1.1.
 
+use super::events;
 use super::request::{Inner, Request};
 use crate::python::{Args, Class, Definition, Exception, Fields, Object, PyResult, Python, Raised};
 use mod_wsgi_core::response_rules::{self, RuleError};
@@ -50,6 +51,8 @@ impl Adapter {
                 None => py.raise(Exception::Runtime, "start_response() called more than once without exc_info"),
             };
         }
+        let none = py.none();
+        events::response_started(py, request, &status, &headers, exc_info.as_deref().unwrap_or(&none))?;
         let (head, length) = encode(py, &status, &headers)?;
         request.with(py, |inner: &mut Inner| {
             inner.response.head = head;
@@ -68,6 +71,9 @@ impl Adapter {
             return py.raise(Exception::Type, &text);
         };
         let data = data.expect_bytes("write() argument must be bytes")?;
+        if data.is_empty() {
+            this.0.with(py, |inner| inner.tally.output_writes += 1);
+        }
         this.0.send_piece(py, data, true).or_else(|failure| failure.raise(py))?;
         Ok(py.none())
     }

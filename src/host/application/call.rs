@@ -16,9 +16,10 @@ use super::request::Request;
 use super::run::on_this_thread;
 use super::script::{self, Wanted};
 use super::state;
+use crate::log;
 use crate::python::{Exception, Object, PyResult, Python, Raised};
 use mod_wsgi_core::script_call::{Answer, Call, DISPATCH, Function};
-use mod_wsgi_core::wire::LogLevel;
+use mod_wsgi_core::wire::{LogLevel, LogRecord};
 use std::sync::Arc;
 
 /// Calls a function on this thread, which is detached. The exchange is given back, unless a fault of ours has lost it.
@@ -28,7 +29,8 @@ pub fn call(
     call: &Call<'_>,
 ) -> (Answer, Option<Box<dyn Exchange>>) {
     if let Err(error) = { call.environ }.try_for_each(|entry| entry.map(drop)) {
-        exchange.log(LogLevel::Crit, format!("WSGI7008: the environ of a call cannot be read: {error}").as_bytes());
+        let text = format!("WSGI7008: the environ of a call cannot be read: {error}");
+        exchange.log(LogRecord::new(LogLevel::Crit, text.as_bytes()));
         return (Answer::Failed, Some(exchange));
     }
     let interpreter = match interpreters.get(call.application_group) {
@@ -36,12 +38,12 @@ pub fn call(
         Err(why) => {
             let (group, number) = (String::from_utf8_lossy(call.application_group), no_interpreter(call.function));
             let text = format!("{number}: the interpreter for application group '{group}' cannot be made: {why}");
-            exchange.log(LogLevel::Error, text.as_bytes());
+            exchange.log(LogRecord::new(LogLevel::Error, text.as_bytes()));
             return (Answer::Failed, Some(exchange));
         }
     };
     let changed = call.reloading.then(|| script::changed(call.script));
-    let request = Request::begin(interpreter, call.script.to_vec(), exchange, None);
+    let request = Request::begin(interpreter, call.script.to_vec(), log::level(), exchange, None);
     let answer = on_this_thread(&request, |py| in_python(py, &request, call, changed));
     (answer.unwrap_or(Answer::Failed), request.end())
 }

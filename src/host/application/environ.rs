@@ -10,25 +10,53 @@ use super::output::Stream;
 use super::request::Request;
 use super::state::State;
 use crate::python::{Object, PyResult, Python, Stored};
-use crate::sys::clock;
 use mod_wsgi_core::wire::{Key, Name, RequestHead, WireError};
 use std::sync::Arc;
 
-/// When and where a request came to this process.
+/// A request as it came to this process.
 #[derive(Debug, Clone, Copy)]
-pub struct Arrival {
+pub struct Incoming<'a> {
+    /// Its head.
+    pub head: &'a RequestHead<'a>,
+    /// What its environ says.
+    pub facts: Facts<'a>,
     /// When a daemon got it, in microseconds since the epoch; 0 in embedded mode.
     pub daemon_start: u64,
+    /// When the application's turn came, in microseconds since the epoch.
+    pub application_start: u64,
     /// Number of the thread in this process, from 1.
     pub thread: u32,
+}
+
+/// What the entries of an environ say of the request. Of several entries of one name the last one counts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Facts<'a> {
+    /// Its id in Apache's logs.
+    pub request_id: Option<&'a [u8]>,
+    /// The process of Apache's that has it.
+    pub server_pid: u32,
+    /// Whether the URL's scheme is `https`.
+    is_https: bool,
 }
 
 /// Checks that every entry can be read, so that [`build`] cannot fail half way.
 ///
 /// # Errors
 /// What is wrong with the first one that cannot.
-pub fn check(head: &RequestHead<'_>) -> Result<(), WireError> {
-    { head.environ }.try_for_each(|entry| entry.map(|_| ()))
+pub fn check<'a>(head: &RequestHead<'a>) -> Result<Facts<'a>, WireError> {
+    let mut facts = Facts::default();
+    for entry in head.environ {
+        match entry? {
+            (Name::Known(Key::HTTPS), value) => facts.is_https = value.eq_ignore_ascii_case(b"on") || value == b"1",
+            (Name::Known(Key::MOD_WSGI_REQUEST_ID), value) => facts.request_id = Some(value),
+            (Name::Known(Key::MOD_WSGI_SERVER_PID), value) => {
+                let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                facts.server_pid = number.unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    Ok(facts)
 }
 
 /// Makes the dictionary.
@@ -40,19 +68,19 @@ pub fn build<'py>(
     state: &State,
     request: &Arc<Request>,
     errors: &Stream,
-    head: &RequestHead<'_>,
-    arrival: Arrival,
+    incoming: &Incoming<'_>,
 ) -> PyResult<'py, Object<'py>> {
+    let head = incoming.head;
     let shape = memo::shape(head);
     if let Some(environ) = state.memos.copy(py, state, shape, head)? {
-        put_own(py, state, &environ, request, errors, head, arrival)?;
+        put_own(py, state, &environ, request, errors, incoming)?;
         return Ok(environ);
     }
     let environ = state.values.base.get(py).copy_dict()?;
     for (name, value) in head.environ.flatten() {
         put_entry(py, state, &environ, name, value)?;
     }
-    put_own(py, state, &environ, request, errors, head, arrival)?;
+    put_own(py, state, &environ, request, errors, incoming)?;
     state.memos.consider(py, state, shape, head, &environ)?;
     Ok(environ)
 }
@@ -95,16 +123,6 @@ fn put_entry<'py>(
     }
 }
 
-/// The scheme says `https` where the last `HTTPS` variable says so.
-fn is_https(head: &RequestHead<'_>) -> bool {
-    let is_on = |value: &[u8]| value.eq_ignore_ascii_case(b"on") || value == b"1";
-    head.environ
-        .flatten()
-        .filter(|(name, _)| *name == Name::Known(Key::HTTPS))
-        .last()
-        .is_some_and(|(_, value)| is_on(value))
-}
-
 /// Whether the client wants no body.
 pub fn is_head(head: &RequestHead<'_>) -> bool {
     head.environ
@@ -138,16 +156,16 @@ fn put_own<'py>(
     environ: &Object<'py>,
     request: &Arc<Request>,
     errors: &Stream,
-    head: &RequestHead<'_>,
-    arrival: Arrival,
+    incoming: &Incoming<'_>,
 ) -> PyResult<'py, ()> {
+    let head = incoming.head;
     let (names, values) = (&state.names, &state.values);
     let put = |name: &Stored, value: &Object<'py>| environ.set_entry(&name.get(py), value);
     let seconds = |microseconds: u64| match microseconds {
         0 => Ok(values.zero.get(py).clone()),
         _ => py.float(microseconds as f64 / 1e6),
     };
-    put(&names.wsgi_url_scheme, &if is_https(head) { &names.https } else { &names.http }.get(py))?;
+    put(&names.wsgi_url_scheme, &if incoming.facts.is_https { &names.https } else { &names.http }.get(py))?;
     put(&names.wsgi_input, &state.types.input_object(py, request)?)?;
     put(&names.wsgi_errors, &errors.object(py))?;
     put_request_rec(py, state, environ, request)?;
@@ -158,7 +176,7 @@ fn put_own<'py>(
     }
     put(&names.request_start, &seconds(head.request_start)?)?;
     put(&names.queue_start, &seconds(head.queue_start)?)?;
-    put(&names.daemon_start, &seconds(arrival.daemon_start)?)?;
-    put(&names.application_start, &seconds(clock::microseconds())?)?;
-    put(&names.thread_id, &py.int(arrival.thread.into())?)
+    put(&names.daemon_start, &seconds(incoming.daemon_start)?)?;
+    put(&names.application_start, &seconds(incoming.application_start)?)?;
+    put(&names.thread_id, &py.int(incoming.thread.into())?)
 }

@@ -1,6 +1,6 @@
 //! What a request needs from whatever carries it: the socket of a daemon, or Apache itself.
 
-use mod_wsgi_core::wire::{FilePart, LogLevel};
+use mod_wsgi_core::wire::{FilePart, LogRecord};
 use std::any::Any;
 use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
@@ -38,8 +38,14 @@ pub trait Exchange: Send {
     /// [`Gone`].
     fn file(&mut self, file: BorrowedFd<'_>, part: FilePart) -> Result<(), Gone>;
 
-    /// Writes a line to the log of the request's virtual host.
-    fn log(&mut self, level: LogLevel, line: &[u8]);
+    /// Writes a record to the log of the request's virtual host.
+    fn log(&mut self, record: LogRecord<'_>);
+
+    /// httpd's scoreboard, an encoded [`mod_wsgi_core::scoreboard::Scoreboard`], where it has to be asked for along with the
+    /// request.
+    fn scoreboard(&mut self) -> Option<Vec<u8>> {
+        None
+    }
 
     /// Whether mod_ssl encrypts the connection. Asked by scripts in Apache's children alone.
     fn is_https(&mut self) -> bool {

@@ -21,6 +21,36 @@ fn traceback<'py>(raised: &Raised<'py>) -> PyResult<'py, Vec<Vec<u8>>> {
     Ok(text.lines().filter(|line| !line.trim().is_empty()).map(|line| line.as_bytes().to_vec()).collect())
 }
 
+/// The lines for an exception: what failed, then the traceback.
+fn lines(header: String, interpreter: &Interpreter, raised: &Raised<'_>) -> Vec<Vec<u8>> {
+    let mut lines = vec![header.into_bytes()];
+    // Where the traceback module itself fails there is no memory left or nothing of `sys` either.
+    lines.extend(traceback(raised).unwrap_or_else(|_| vec![raised.text().into_bytes()]));
+    lines.extend(advice(interpreter, raised).map(String::into_bytes));
+    lines
+}
+
+fn write(py: Python<'_>, request: Option<&Request>, lines: &[Vec<u8>]) {
+    match request {
+        Some(request) => request.log_lines(py, LogLevel::Error, lines),
+        None => py.detach(|| lines.iter().for_each(|line| log::write_bytes(LogLevel::Error, line))),
+    }
+}
+
+/// Logs what a callback for events has raised.
+pub fn log_callback(
+    py: Python<'_>,
+    interpreter: &Interpreter,
+    request: Option<&Request>,
+    event: &str,
+    raised: &Raised<'_>,
+) {
+    let (kind, place) = (raised.value().type_name(), interpreter.description());
+    let number = if raised.is(Exception::SystemExit) { "WSGI0190" } else { "WSGI0112" };
+    let header = format!("{number}: {kind} exception raised by event callback for '{event}' in {place}; ignored.");
+    write(py, request, &lines(header, interpreter, raised));
+}
+
 /// Logs an exception: to the request's log, or without one to the process's. The form of the first line is that of mod_wsgi
 /// 6.1.1, which people's log rules look for.
 pub fn log_exception(
@@ -37,12 +67,5 @@ pub fn log_exception(
     } else {
         format!("WSGI0174: {bracket}{kind} exception raised processing WSGI script '{path}' for {place}.")
     };
-    let mut lines = vec![header.into_bytes()];
-    // Where the traceback module itself fails there is no memory left or nothing of `sys` either.
-    lines.extend(traceback(raised).unwrap_or_else(|_| vec![raised.text().into_bytes()]));
-    lines.extend(advice(interpreter, raised).map(String::into_bytes));
-    match request {
-        Some(request) => request.log_lines(py, LogLevel::Error, &lines),
-        None => py.detach(|| lines.iter().for_each(|line| log::write_bytes(LogLevel::Error, line))),
-    }
+    write(py, request, &lines(header, interpreter, raised));
 }

@@ -96,7 +96,10 @@ impl Inner {
                 Until::Begun | Until::Line(_) => 0,
             };
             self.body_begun = true;
-            match exchange.read(missing.clamp(LEAST, PIECE), &mut self.body) {
+            let (read, time) = self.tally.time(|| exchange.read(missing.clamp(LEAST, PIECE), &mut self.body));
+            self.tally.input_reads += 1;
+            self.tally.input_time += time;
+            match read {
                 Ok(last) => self.body_ended = last,
                 Err(why) => {
                     self.body_failed = Some(format!("the request body was already in an error state: {why}"));
@@ -126,6 +129,7 @@ impl Input {
             let end = inner.end_of(until).unwrap_or(waiting.len());
             let taken = py.bytes(waiting.get(..end).unwrap_or_default());
             inner.taken += end;
+            inner.tally.input_length += end as u64;
             taken
         })
     }

@@ -1,5 +1,6 @@
 //! The interpreters of this process: one for each application group, made on first use and kept.
 
+use super::metrics;
 use super::script::Scripts;
 use super::set_up;
 use super::state::State;
@@ -99,6 +100,7 @@ impl Interpreters {
         ignore(main.python.set(main_python));
         let state = main_python.attach(|py| set_up::set_up(py, launch, b"", false).map_err(|raised| raised.text()))?;
         ignore(main.state.set(state));
+        metrics::note_ready();
         Ok(Box::leak(Box::new(Self { launch, main, main_python, table: Mutex::default(), making: Mutex::default() })))
     }
 
@@ -152,6 +154,12 @@ impl Interpreters {
         let text = format!("{why}; WSGIPerInterpreterGIL has no effect on application group '{group}'");
         log::write(LogLevel::Warning, &text);
         false
+    }
+
+    /// All of them, the main one first.
+    pub fn all(&self) -> Vec<&'static Interpreter> {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        [self.main].into_iter().chain(table.values().copied()).collect()
     }
 
     /// Ends the sub-interpreters. Called detached, when no request runs and none will. Answers whether the main

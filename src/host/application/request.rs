@@ -2,13 +2,14 @@
 
 use super::exchange::{Exchange, Gone};
 use super::interpreters::Interpreter;
+use super::observe::Tally;
 use super::progress::{Progress, Wait};
 use super::response::Response;
 use super::spare;
 use crate::log;
-use crate::python::{Exception, PyResult, Python};
+use crate::python::{Exception, Object, PyResult, Python, Stored};
 use crate::sys::fork;
-use mod_wsgi_core::wire::{FilePart, LogLevel};
+use mod_wsgi_core::wire::{FilePart, LogLevel, LogRecord};
 use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -34,6 +35,8 @@ pub struct Inner {
     pub response: Response,
     /// A line written to the log without its newline so far.
     pub partial: Vec<u8>,
+    /// What it has moved.
+    pub tally: Tally,
 }
 
 impl Inner {
@@ -49,6 +52,12 @@ pub struct Request {
     pub interpreter: &'static Interpreter,
     /// Path of the script, for log lines.
     pub script: Vec<u8>,
+    /// The least important level that is logged for it, a number of httpd's.
+    pub log_level: u8,
+    /// Its id in Apache's logs, a `str`; nothing where it has none, and once it is over.
+    id: Stored,
+    /// What `request_data()` answers; nothing while it is not in Python.
+    data: Stored,
     /// Where others see how it stands; `None` in embedded mode.
     pub progress: Option<&'static Progress>,
     inner: Mutex<Inner>,
@@ -75,6 +84,7 @@ impl Request {
     pub fn begin(
         interpreter: &'static Interpreter,
         script: Vec<u8>,
+        log_level: u8,
         exchange: Box<dyn Exchange>,
         progress: Option<&'static Progress>,
     ) -> Arc<Self> {
@@ -88,8 +98,54 @@ impl Request {
             body_failed: None,
             response: Response::default(),
             partial: Vec::new(),
+            tally: Tally::default(),
         };
-        Arc::new(Self { interpreter, script, progress, inner: Mutex::new(inner) })
+        let (id, data) = (Stored::empty(), Stored::empty());
+        Arc::new(Self { interpreter, script, log_level, id, data, progress, inner: Mutex::new(inner) })
+    }
+
+    /// The request is in Python now: it has a dictionary for whoever wants to keep something, which is also in
+    /// `mod_wsgi.active_requests` under the request's id.
+    ///
+    /// # Errors
+    /// `MemoryError`.
+    pub fn enter<'py>(&self, py: Python<'py>, id: Option<&[u8]>) -> PyResult<'py, ()> {
+        let data = py.dict()?;
+        if let Some(id) = id {
+            let id = py.latin1(id)?;
+            if let Some(active) = self.active_requests(py) {
+                active.set_entry(&id, &data)?;
+            }
+            self.id.put(id);
+        }
+        self.data.put(data);
+        Ok(())
+    }
+
+    /// The request leaves Python.
+    pub fn leave(&self, py: Python<'_>) {
+        if let (Some(id), Some(active)) = (self.id(py), self.active_requests(py)) {
+            active.remove_entry(&id);
+        }
+        self.id.clear(py);
+        self.data.clear(py);
+    }
+
+    /// `mod_wsgi.active_requests`, unless the application has put something else there.
+    fn active_requests<'py>(&self, py: Python<'py>) -> Option<Object<'py>> {
+        let state = self.interpreter.state();
+        let active = state.values.namespace.get(py).entry(&state.names.active_requests.get(py));
+        active.filter(|active| active.is_dict())
+    }
+
+    /// Its id in Apache's logs.
+    pub fn id<'py>(&self, py: Python<'py>) -> Option<Object<'py>> {
+        Some(self.id.get(py).clone()).filter(|id| !id.is_none())
+    }
+
+    /// What `request_data()` answers, while it is in Python.
+    pub fn data<'py>(&self, py: Python<'py>) -> Option<Object<'py>> {
+        Some(self.data.get(py).clone()).filter(|data| !data.is_none())
     }
 
     /// Runs `work` on the state, with the lock held: it must not run Python code, make or drop objects that the garbage
@@ -144,9 +200,23 @@ impl Request {
 
     fn write_bare(&self, inner: &mut Inner, level: LogLevel, line: &[u8]) {
         match &mut inner.exchange {
-            Some(exchange) if !fork::is_child() => exchange.log(level, line),
+            Some(exchange) if !fork::is_child() => exchange.log(LogRecord::new(level, line)),
             _ => log::write_bytes(level, line),
         }
+    }
+
+    /// Writes records of the application with the request's bracket in front.
+    pub fn log_records(&self, py: Python<'_>, records: &[LogRecord<'_>]) {
+        self.with_detached(py, |inner| {
+            for record in records {
+                let text = [b"[script ", &self.script[..], b"] ", record.text].concat();
+                let record = LogRecord { text: &text, ..*record };
+                match &mut inner.exchange {
+                    Some(exchange) if !fork::is_child() => exchange.log(record),
+                    _ => log::write_record(record),
+                }
+            }
+        });
     }
 
     /// Writes a line of our own to the request's log.
@@ -203,6 +273,8 @@ impl Request {
     pub fn send_piece(&self, py: Python<'_>, piece: &[u8], send: bool) -> Result<(), Failure> {
         let waits = self.with(py, |inner| {
             let Some(exchange) = &mut inner.exchange else { return Err(inner.no_exchange()) };
+            inner.tally.output_length += piece.len() as u64;
+            inner.tally.output_writes += u64::from(!piece.is_empty());
             let piece = inner.response.commit_and_clip(&mut **exchange, piece)?;
             if send || piece.len() > LARGE {
                 return Ok(Some(piece));
@@ -213,9 +285,11 @@ impl Request {
             Ok(None)
         })?;
         let Some(piece) = waits else { return Ok(()) };
-        self.with_waiting(py, Wait::Output, |inner| match &mut inner.exchange {
-            Some(exchange) => exchange.send(piece).map_err(|Gone| Failure::Gone),
-            None => Err(inner.no_exchange()),
+        self.with_waiting(py, Wait::Output, |inner| {
+            let Some(exchange) = &mut inner.exchange else { return Err(inner.no_exchange()) };
+            let (sent, time) = inner.tally.time(|| exchange.send(piece));
+            inner.tally.output_time += time;
+            sent.map_err(|Gone| Failure::Gone)
         })
     }
 
@@ -229,10 +303,13 @@ impl Request {
             let Some(exchange) = &mut inner.exchange else { return Err(inner.no_exchange()) };
             let length = inner.response.commit_file(&mut **exchange, available)?;
             let lacks = inner.response.content_length.map_or(0, |announced| announced - length);
-            let sent = match length {
+            let (sent, time) = inner.tally.time(|| match length {
                 0 => exchange.send(b""),
                 _ => exchange.file(file.as_fd(), FilePart { offset, length }),
-            };
+            });
+            inner.tally.output_length += available;
+            inner.tally.output_writes += 1;
+            inner.tally.output_time += time;
             sent.map(|()| lacks).map_err(|Gone| Failure::Gone)
         })
     }

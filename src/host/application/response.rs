@@ -36,6 +36,12 @@ impl Response {
         Ok(())
     }
 
+    /// The status that the application has given last; 500 where it has given none.
+    pub fn status(&self) -> u16 {
+        // A head begins with its status.
+        self.head.first_chunk().map_or(500, |status| u16::from_le_bytes(*status))
+    }
+
     /// Whether there is any of the body so far.
     pub fn has_data(&self) -> bool {
         self.sent > 0

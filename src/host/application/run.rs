@@ -2,21 +2,24 @@
 //!
 //! Source: PEP 3333, "The Server/Gateway Side".
 
-use super::environ::{self, Arrival};
+use super::environ::{self, Incoming};
+use super::events;
 use super::exchange::Exchange;
 use super::failure;
 use super::interpreters::{Interpreter, Interpreters};
+use super::metrics::{self, Bracket};
+use super::observe::Observer;
 use super::output::Stream;
 use super::progress::Progress;
 use super::request::{self, Failure, Request};
 use super::script::{self, Missing, Wanted};
 use super::send_file;
-use crate::python::{Exception, Object, PyResult, Python, Raised, caught};
-use crate::sys::{descriptors, fork};
-use mod_wsgi_core::wire::{LogLevel, RELOADING, RequestHead};
+use crate::ignore;
+use crate::python::{Exception, Object, PyResult, Python, Raised, Waits, caught};
+use crate::sys::{clock, descriptors, fork};
+use mod_wsgi_core::wire::{LogLevel, LogRecord, RELOADING, RequestHead};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,15 +36,6 @@ pub enum Outcome {
     Changed,
 }
 
-/// The number of this thread among those that run requests, from 1.
-fn thread_number() -> u32 {
-    static LAST: AtomicU32 = AtomicU32::new(0);
-    thread_local! {
-        static NUMBER: u32 = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-    }
-    NUMBER.with(|number| *number)
-}
-
 /// Runs a request on this thread, which is detached. `daemon_start` is when a daemon got it, in microseconds since the
 /// epoch, and `progress` where others see how it stands. The exchange is given back, unless the request was given up or a
 /// fault of ours has lost it.
@@ -53,26 +47,44 @@ pub fn run(
     progress: Option<&'static Progress>,
 ) -> (Outcome, Option<Box<dyn Exchange>>) {
     let mut exchange = exchange;
-    if let Err(error) = environ::check(head) {
-        exchange.log(LogLevel::Crit, format!("WSGI7008: the environ of a request cannot be read: {error}").as_bytes());
-        return (Outcome::Failed(500), Some(exchange));
-    }
+    let facts = match environ::check(head) {
+        Ok(facts) => facts,
+        Err(error) => {
+            let text = format!("WSGI7008: the environ of a request cannot be read: {error}");
+            exchange.log(LogRecord::new(LogLevel::Crit, text.as_bytes()));
+            return (Outcome::Failed(500), Some(exchange));
+        }
+    };
     let interpreter = match interpreters.get(head.application_group) {
         Ok(interpreter) => interpreter,
         Err(why) => {
             let group = String::from_utf8_lossy(head.application_group);
             let text = format!("WSGI0087: the interpreter for application group '{group}' cannot be made: {why}");
-            exchange.log(LogLevel::Error, text.as_bytes());
+            exchange.log(LogRecord::new(LogLevel::Error, text.as_bytes()));
             return (Outcome::Failed(500), Some(exchange));
         }
     };
+    let _bracket = Bracket::open();
+    if metrics::is_armed() {
+        Waits::begin();
+    }
     let changed = (head.settings & RELOADING != 0).then(|| script::changed(head.script));
     let socket = exchange.socket().map(|socket| socket.as_raw_fd());
-    let request = Request::begin(interpreter, head.script.to_vec(), exchange, progress);
+    let request = Request::begin(interpreter, head.script.to_vec(), head.log_level, exchange, progress);
     if let Some(progress) = progress {
         progress.begin(&request, head, daemon_start, socket);
     }
-    let outcome = on_this_thread(&request, |py| in_python(py, interpreter, &request, head, changed, daemon_start));
+    let thread = metrics::this_thread().number;
+    let incoming = Incoming { head, facts, daemon_start, application_start: 0, thread };
+    let outcome = on_this_thread(&request, |py| {
+        if let Err(raised) = request.enter(py, facts.request_id) {
+            failure::log_exception(py, interpreter, Some(&request), &request.script, &raised);
+        }
+        let outcome = in_python(py, interpreter, &request, incoming, changed);
+        request.leave(py);
+        outcome
+    });
+    Waits::end();
     let outcome = outcome.unwrap_or_else(|| request.after_panic());
     let expired = progress.is_some_and(Progress::is_expired);
     let outcome = if expired && matches!(outcome, Outcome::Failed(_)) { Outcome::Failed(504) } else { outcome };
@@ -94,7 +106,11 @@ pub fn on_this_thread<R>(request: &Arc<Request>, work: impl for<'py> FnOnce(Pyth
 
 impl Request {
     fn after_panic(&self) -> Outcome {
-        match self.interpreter.attach(|py| self.with(py, |inner| inner.response.committed)) {
+        let look = |py: Python<'_>| {
+            self.leave(py);
+            self.with(py, |inner| inner.response.committed)
+        };
+        match self.interpreter.attach(look) {
             true => Outcome::Truncated,
             false => Outcome::Failed(500),
         }
@@ -105,10 +121,10 @@ fn in_python(
     py: Python<'_>,
     interpreter: &'static Interpreter,
     request: &Arc<Request>,
-    head: &RequestHead<'_>,
+    incoming: Incoming<'_>,
     changed: Option<Option<i64>>,
-    daemon_start: u64,
 ) -> Outcome {
+    let head = incoming.head;
     if request.progress.is_some_and(Progress::take_interrupt) {
         py.clear_interrupt();
     }
@@ -130,23 +146,35 @@ fn in_python(
         request.log(py, LogLevel::Error, &text);
         return Outcome::Failed(if interpreter.launch.process_group.is_empty() { 404 } else { 500 });
     };
-    let arrival = Arrival { daemon_start, thread: thread_number() };
-    let served = serve(py, request, &callable, head, arrival);
+    let incoming = Incoming { application_start: clock::microseconds(), ..incoming };
+    let mut observer = Observer::new(py, request);
+    let served = serve(py, request, &callable, &incoming, &mut observer);
     let committed = request.with(py, |inner| inner.response.committed);
-    match served {
+    let mut status = None;
+    let outcome = match served {
         Ok(()) => Outcome::Complete,
         Err(Stop::Gone) => Outcome::Gone,
         Err(Stop::Short) => Outcome::Truncated,
         Err(Stop::Raised(raised)) if raised.is_a(&state.types.request_timeout.get(py)) => {
             let outcome = if committed { "the response is cut off" } else { "the client gets 504" };
             request.log(py, LogLevel::Info, &format!("WSGI7025: RequestTimeout has ended the request; {outcome}"));
+            status = (!committed).then_some(504);
             if committed { Outcome::Truncated } else { Outcome::Failed(504) }
         }
         Err(Stop::Raised(raised)) => {
-            failure::log_exception(py, interpreter, Some(request), &request.script, &raised);
+            report(py, request, &raised);
             if committed { Outcome::Truncated } else { Outcome::Failed(500) }
         }
-    }
+    };
+    // What cannot be told for want of memory is not told.
+    ignore(observer.finish(py, request, &incoming, status));
+    outcome
+}
+
+/// Logs what the application has raised, and tells it to whoever wants to hear.
+fn report(py: Python<'_>, request: &Request, raised: &Raised<'_>) {
+    failure::log_exception(py, request.interpreter, Some(request), &request.script, raised);
+    ignore(events::request_exception(py, request, raised));
 }
 
 /// Why a response is not complete.
@@ -169,12 +197,12 @@ fn serve<'py>(
     py: Python<'py>,
     request: &Arc<Request>,
     callable: &Object<'py>,
-    head: &RequestHead<'_>,
-    arrival: Arrival,
+    incoming: &Incoming<'_>,
+    observer: &mut Observer,
 ) -> Result<(), Stop<'py>> {
     let state = request.interpreter.state();
     let errors = state.streams.take(py, state, request)?;
-    let served = call(py, request, callable, &errors, head, arrival);
+    let served = call(py, request, callable, &errors, incoming, observer);
     state.streams.give_back(py, state, errors);
     served
 }
@@ -184,18 +212,19 @@ fn call<'py>(
     request: &Arc<Request>,
     callable: &Object<'py>,
     errors: &Stream,
-    head: &RequestHead<'_>,
-    arrival: Arrival,
+    incoming: &Incoming<'_>,
+    observer: &mut Observer,
 ) -> Result<(), Stop<'py>> {
     let state = request.interpreter.state();
-    let environ = environ::build(py, state, request, errors, head, arrival)?;
+    let environ = environ::build(py, state, request, errors, incoming)?;
+    let callable = observer.start(py, request, incoming, &environ, callable)?;
     let adapter = state.types.adapter_object(py, request)?;
     let start_response = adapter.attribute(&state.names.start_response.get(py))?;
     if let Some(progress) = request.progress {
         progress.call();
     }
     let result = callable.call([&environ, &start_response])?;
-    let sent = match send_file::send(py, request, &result, head) {
+    let sent = match send_file::send(py, request, &result, incoming.head) {
         Some(sent) => sent,
         None => send(py, request, &result),
     };
@@ -260,7 +289,7 @@ fn close<'py>(py: Python<'py>, request: &Request, result: &Object<'py>) -> Resul
         // What it was to interrupt has ended.
         if raised.is_a(&state.types.request_timeout.get(py)) { Ok(()) } else { Err(raised) }
     }) {
-        failure::log_exception(py, request.interpreter, Some(request), &request.script, &raised);
+        report(py, request, &raised);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ import sys
 if is_main:
     import threading  # so that threading takes this thread for the main one
 
-CRIT, ERROR, WARNING, INFO = 2, 3, 4, 6
+CRIT, ERROR, WARNING, INFO, DEBUG = 2, 3, 4, 6, 7
 
 
 class Restricted(object):
@@ -45,6 +45,12 @@ class SignalIntercept(object):
         return handler
 
 
+def report_exception(text):
+    import traceback
+    report(ERROR, text)
+    report(ERROR, traceback.format_exc())
+
+
 def install_module():
     """Puts the module where import finds it; a package of that name keeps its submodules."""
     try:
@@ -52,13 +58,54 @@ def install_module():
     except ModuleNotFoundError:
         pass
     except BaseException:
-        import traceback
-        report(ERROR, "WSGI0188: importing the installed package mod_wsgi failed")
-        report(ERROR, traceback.format_exc())
+        report_exception("WSGI0188: importing the installed package mod_wsgi failed")
     else:
         if package is not module and hasattr(package, "__path__"):
             module.__path__ = package.__path__
     sys.modules["mod_wsgi"] = module
+
+
+def log_handler():
+    """The class for applications that log with Python's logging: the records become Apache's."""
+    import logging
+
+    class LogHandler(logging.Handler):
+        def emit(self, record):
+            number = record.levelno
+            level = (CRIT if number >= 50 else ERROR if number >= 40 else WARNING if number >= 30
+                     else INFO if number >= 20 else DEBUG)
+            if level > least_level():
+                return
+            try:
+                text = self.format(record)
+            except Exception:
+                self.handleError(record)
+            else:
+                write_record(level, text, record.pathname, record.lineno)
+
+    LogHandler.__module__, LogHandler.__qualname__ = "mod_wsgi", "LogHandler"
+    return LogHandler
+
+
+def install_apache():
+    """Makes the module apache. In Apache's children one that the application brings along gets the members instead."""
+    apache = None
+    if not is_daemon:
+        try:
+            import apache
+        except ModuleNotFoundError as error:
+            if error.name != "apache":
+                report_exception("WSGI0188: importing the installed module apache failed")
+        except BaseException:
+            report_exception("WSGI0188: importing the installed module apache failed")
+        else:
+            report(INFO, "WSGI7043: there is a module apache (%s), which gets the members of ours"
+                   % getattr(apache, "__file__", "built in"))
+    if apache is None:
+        apache = type(sys)("apache")
+        sys.modules["apache"] = apache
+    for name, value in apache_members.items():
+        setattr(apache, name, value)
 
 
 def replace_streams():
@@ -93,9 +140,7 @@ def extend_path():
             try:
                 site.addsitedir(entry)
             except BaseException:
-                import traceback
-                report(ERROR, "WSGI0091: adding %r to sys.path failed" % entry)
-                report(ERROR, traceback.format_exc())
+                report_exception("WSGI0091: adding %r to sys.path failed" % entry)
         known = set(before)
         added = [entry for entry in sys.path if entry not in known]
         sys.path[:] = added + [entry for entry in sys.path if entry in known]
@@ -109,6 +154,7 @@ if is_daemon and host_directory is not None:
 if switch_interval is not None:
     sys.setswitchinterval(switch_interval)
 install_module()
+module.LogHandler = log_handler()
 replace_streams()
 sys.argv = ["mod_wsgi"]
 if is_service:
@@ -125,3 +171,4 @@ elif restrict_signal:
     signal.signal = SignalIntercept(signal.signal)
 set_environment()
 extend_path()
+install_apache()

@@ -2,41 +2,14 @@
 //!
 //! What Python can say best is in set_up.py.
 
+use super::members;
 use super::output;
 use super::state::State;
-use crate::python::{
-    Args, Class, Definition, Exception, Fields, Object, PyResult, Python, Stored, create_module, new_instance, state_of,
-};
+use crate::python::{Exception, Object, PyResult, Python, Stored, create_module, state_of};
 use crate::{log, sys};
 use mod_wsgi_core::interpreter_options::{Resolved, resolve};
 use mod_wsgi_core::launch::Launch;
 use mod_wsgi_core::wire::LogLevel;
-use std::ffi::CStr;
-
-/// Writes to the process's log, for set_up.py.
-struct Reporter;
-
-impl Fields for Reporter {}
-
-impl Class for Reporter {
-    const NAME: &'static CStr = c"mod_wsgi.Reporter";
-
-    fn define(definition: Definition<Self>) -> Definition<Self> {
-        definition.method(c"report", Self::report)
-    }
-}
-
-impl Reporter {
-    fn report<'a, 'py>(py: Python<'py>, _this: &'a Self, arguments: Args<'a, 'py>) -> PyResult<'py, Object<'py>> {
-        let (Some(level), Some(text)) = (arguments.get(0), arguments.get(1)) else {
-            return py.raise(Exception::Type, "report() takes level and text");
-        };
-        let level = u8::try_from(level.to_int()?).ok().and_then(LogLevel::from_number).unwrap_or(LogLevel::Error);
-        let text = text.to_text()?;
-        py.detach(|| text.lines().for_each(|line| log::write(level, line)));
-        Ok(py.none())
-    }
-}
 
 /// The switch interval to set in microseconds, `None` to leave what there is.
 fn switch_interval(
@@ -70,7 +43,7 @@ fn switch_interval(
 /// What any step raises.
 pub fn set_up<'py>(
     py: Python<'py>,
-    launch: &Launch,
+    launch: &'static Launch,
     application_group: &[u8],
     own_lock: bool,
 ) -> PyResult<'py, &'static State> {
@@ -79,14 +52,7 @@ pub fn set_up<'py>(
     let Some(state) = state_of::<State>(&module) else {
         return py.raise(Exception::Runtime, "the module mod_wsgi has no state");
     };
-    let (major, minor, patch) = mod_wsgi_core::VERSION;
-    module.set("version", &py.tuple([py.int(major.into())?, py.int(minor.into())?, py.int(patch.into())?])?)?;
-    module.set("process_group", &py.latin1(&launch.process_group)?)?;
-    module.set("application_group", &py.latin1(application_group)?)?;
-    module.set("maximum_processes", &py.int(launch.processes.into())?)?;
-    module.set("threads_per_process", &py.int(launch.threads.into())?)?;
-    module.set("FileWrapper", &state.types.file_wrapper.get(py))?;
-    module.set("RequestTimeout", &state.types.request_timeout.get(py))?;
+    put_members(&module, state, launch, application_group)?;
 
     let globals = py.dict()?;
     let put = |name: &str, value: &Object<'py>| globals.set_entry(&py.text(name)?, value);
@@ -111,11 +77,50 @@ pub fn set_up<'py>(
     let interval = interval.map_or(Ok(py.none()), |interval| py.float(interval as f64 / 1e6))?;
     put("host_directory", &file_name(&sys::library::directory())?)?;
     put("switch_interval", &interval)?;
-    let reporter = new_instance(&Definition::<Reporter>::make(&module)?, Reporter)?;
-    put("report", &reporter.get("report")?)?;
+    for (name, function) in members::for_set_up(&module)? {
+        put(name, &function)?;
+    }
+    put("apache_members", &apache_members(py, launch)?)?;
     let code = py.compile(include_bytes!("set_up.py"), &py.text("<mod_wsgi>")?)?;
     py.run_code(&code, &globals)?;
     // The state is found through the module, which applications could drop from sys.modules.
     let _kept = Stored::new(module);
     Ok(state)
+}
+
+/// Puts what applications find in the module, but for `LogHandler`, which set_up.py makes.
+fn put_members<'py>(
+    module: &Object<'py>,
+    state: &State,
+    launch: &Launch,
+    application_group: &[u8],
+) -> PyResult<'py, ()> {
+    let py = module.py();
+    let (major, minor, patch) = mod_wsgi_core::VERSION;
+    module.set("version", &py.tuple([py.int(major.into())?, py.int(minor.into())?, py.int(patch.into())?])?)?;
+    module.set("process_group", &py.latin1(&launch.process_group)?)?;
+    module.set("application_group", &py.latin1(application_group)?)?;
+    module.set("maximum_processes", &py.int(launch.processes.into())?)?;
+    module.set("threads_per_process", &py.int(launch.threads.into())?)?;
+    module.set("FileWrapper", &state.types.file_wrapper.get(py))?;
+    module.set("RequestTimeout", &state.types.request_timeout.get(py))?;
+    for name in ["event_callbacks", "shutdown_callbacks", "signal_callbacks"] {
+        module.set(name, &py.list(Vec::new())?)?;
+    }
+    module.set("active_requests", &py.dict()?)?;
+    members::put(module)
+}
+
+/// What applications find in the module `apache`.
+fn apache_members<'py>(py: Python<'py>, launch: &Launch) -> PyResult<'py, Object<'py>> {
+    let members = py.dict()?;
+    let put = |name: &str, value: Object<'py>| members.set_entry(&py.interned(name)?, &value);
+    let part = |at: usize| py.int(launch.apache_version.get(at).copied().unwrap_or_default().into());
+    put("version", py.tuple([part(0)?, part(1)?, part(2)?])?)?;
+    put("maximum_processes", py.int(launch.apache_processes.into())?)?;
+    put("threads_per_process", py.int(launch.apache_threads.into())?)?;
+    put("description", py.latin1(&launch.apache_description)?)?;
+    put("mpm_name", py.latin1(&launch.apache_mpm)?)?;
+    put("build_date", py.latin1(&launch.apache_built)?)?;
+    Ok(members)
 }

@@ -37,12 +37,13 @@ stored! {
         start_response, write, close, application, mtime, reload_required,
         wsgi_errors, wsgi_input, wsgi_url_scheme, callable_object, request_start, queue_start, daemon_start,
         application_start, thread_id, request_rec, http, https, encoding, errors, line_buffering, dict,
+        event_callbacks, shutdown_callbacks, signal_callbacks, active_requests,
     }
 }
 
 stored! {
     /// Values used again and again.
-    Values { base, utf8, replace, zero }
+    Values { base, utf8, replace, zero, namespace }
 }
 
 /// The documentation of `mod_wsgi.RequestTimeout`.
@@ -54,6 +55,8 @@ unless it is caught, the client gets 504.";
 pub struct State {
     /// The types.
     pub types: Types,
+    /// What this process was told.
+    pub launch: &'static Launch,
     /// Interned texts.
     pub names: Names,
     /// Values.
@@ -86,7 +89,7 @@ impl State {
     ///
     /// # Errors
     /// `MemoryError`, or what importing `io` raises.
-    pub fn new<'py>(module: &Object<'py>, launch: &Launch, application_group: &[u8]) -> PyResult<'py, Self> {
+    pub fn new<'py>(module: &Object<'py>, launch: &'static Launch, application_group: &[u8]) -> PyResult<'py, Self> {
         let py = module.py();
         let name = |text: &str| py.interned(text).map(Stored::new);
         let types = Types {
@@ -121,6 +124,10 @@ impl State {
             errors: name("errors")?,
             line_buffering: name("line_buffering")?,
             dict: name("__dict__")?,
+            event_callbacks: name("event_callbacks")?,
+            shutdown_callbacks: name("shutdown_callbacks")?,
+            signal_callbacks: name("signal_callbacks")?,
+            active_requests: name("active_requests")?,
         };
         let base = base(py, launch, application_group, &types)?;
         let values = Values {
@@ -128,9 +135,10 @@ impl State {
             utf8: name("utf-8")?,
             replace: name("replace")?,
             zero: Stored::new(py.float(0.0)?),
+            namespace: Stored::new(module.get("__dict__")?),
         };
         let keys = KEYS.iter().map(|key| name(key)).collect::<PyResult<'_, _>>()?;
-        Ok(Self { types, names, values, keys, streams: Streams::default(), memos: Memos::default() })
+        Ok(Self { types, launch, names, values, keys, streams: Streams::default(), memos: Memos::default() })
     }
 }
 

@@ -122,7 +122,7 @@ impl Link {
         // The connection is closed in any case.
         ignore(set_socket_timeout(&self.socket, Timeout::Send, Some(Duration::from_secs(1))));
         for line in why {
-            self.put_with(|out| LogRecord { level: LogLevel::Error, text: line.as_bytes() }.write(out));
+            self.put_with(|out| LogRecord::new(LogLevel::Error, line.as_bytes()).write(out));
         }
         match begun {
             true => self.put(Kind::End, END_CLOSE | END_TRUNCATED, b""),
@@ -185,12 +185,17 @@ impl Link {
     fn ask(&mut self, most: usize, into: &mut Vec<u8>) -> Result<u8, String> {
         let most = u32::try_from(most).unwrap_or(MAX_DATA).min(MAX_DATA);
         self.put(Kind::Want, 0, &most.to_le_bytes());
+        self.answer(Kind::Body, into)
+    }
+
+    /// Sends what is queued, a question last, and reads the answer, which is of that kind; answers its flags.
+    fn answer(&mut self, kind: Kind, into: &mut Vec<u8>) -> Result<u8, String> {
         self.flush().map_err(|Gone| "Apache has closed the connection".to_owned())?;
         let mut header = Vec::with_capacity(FRAME_HEADER);
         self.read_exactly(FRAME_HEADER, &mut header)?;
         let header = header.try_into().unwrap_or([0; FRAME_HEADER]);
         match FrameHeader::decode(header) {
-            Ok(header) if header.kind == Kind::Body => {
+            Ok(header) if header.kind == kind => {
                 self.read_exactly(header.length as usize, into)?;
                 Ok(header.flags)
             }
@@ -281,11 +286,20 @@ impl Exchange for Link {
         self.write_all(frame.get(sent..).unwrap_or_default())
     }
 
-    fn log(&mut self, level: LogLevel, line: &[u8]) {
-        let text = line.get(..LONGEST_LINE).unwrap_or(line);
-        self.put_with(|out| LogRecord { level, text }.write(out));
+    fn log(&mut self, record: LogRecord<'_>) {
+        let text = record.text.get(..LONGEST_LINE).unwrap_or(record.text);
+        let file = record.file.get(..LONGEST_LINE).unwrap_or(record.file);
+        self.put_with(|out| LogRecord { text, file, ..record }.write(out));
         // Who looks for a hanging request needs its last words now. Should Apache be gone, the next read or write says so.
         ignore(self.flush());
+    }
+
+    fn scoreboard(&mut self) -> Option<Vec<u8>> {
+        let mut board = Vec::new();
+        self.put(Kind::AskScoreboard, 0, b"");
+        // Should Apache be gone, the next read or write says so.
+        self.answer(Kind::Scoreboard, &mut board).ok()?;
+        Some(board).filter(|board| !board.is_empty())
     }
 
     fn socket(&self) -> Option<BorrowedFd<'_>> {

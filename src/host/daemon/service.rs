@@ -347,7 +347,8 @@ impl Service {
         self.tell_news();
     }
 
-    fn tell_news(&self) {
+    /// Has the main thread look.
+    pub fn tell_news(&self) {
         // The counter cannot overflow in the life of a process, and that is the only way this can fail.
         ignore(rustix::io::write(&self.news, &1_u64.to_ne_bytes()));
     }

@@ -1,17 +1,20 @@
 //! The main thread of a daemon process: waits for the reason to end, then ends in order and in time.
 
+use super::announcer::Announcer;
 use super::control::{Control, Said};
 use super::exit_now;
 use super::inspector::Inspector;
 use super::reason::Reason;
 use super::service::Service;
 use super::timers::Timers;
+use crate::application::events::ProcessEvent;
 use crate::application::progress::Progress;
 use crate::ignore;
 use crate::log;
 use mod_wsgi_core::wire::LogLevel;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The exit status when the process could not end in time, as the C module has it.
@@ -55,12 +58,27 @@ fn wait(service: &Service, control: Option<&Control>, signals: &OwnedFd, until: 
     ignore(rustix::io::read(service.news().as_fd(), &mut counter));
 }
 
-/// The signals that have come; the one that leaves the least time counts.
-fn signalled(signals: &OwnedFd) -> Option<Reason> {
+/// The signals that have come.
+fn signalled(signals: &OwnedFd) -> Vec<i32> {
     let mut numbers = [0; 64];
     let length = rustix::io::read(signals, &mut numbers).unwrap_or(0);
-    let numbers = numbers.get(..length).unwrap_or_default();
-    let asked = |signal: i32| numbers.iter().any(|number| i32::from(*number) == signal);
+    numbers.iter().take(length).copied().map(i32::from).collect()
+}
+
+/// Tells applications of the signals that are theirs.
+fn pass_on(announcer: &mut Announcer<'_>, numbers: &[i32]) {
+    for number in numbers {
+        match *number {
+            libc::SIGHUP => announcer.tell(ProcessEvent::Signal("SIGHUP", libc::SIGHUP)),
+            libc::SIGUSR2 => announcer.tell(ProcessEvent::Signal("SIGUSR2", libc::SIGUSR2)),
+            _ => {}
+        }
+    }
+}
+
+/// What signals ask for; the one that leaves the least time counts.
+fn asked_for(numbers: &[i32]) -> Option<Reason> {
+    let asked = |signal: i32| numbers.contains(&signal);
     if asked(libc::SIGTERM) || asked(libc::SIGINT) {
         Some(Reason::Told)
     } else if asked(libc::SIGUSR1) {
@@ -90,13 +108,21 @@ fn watch(until: Option<Instant>) {
 }
 
 /// Serves until there is a reason to end, and answers the exit status for Python to end with.
-pub fn serve_until_the_end(service: &Service, control: &mut Control, signals: &OwnedFd, inspector: &Inspector) -> i32 {
+pub fn serve_until_the_end(
+    service: &Arc<Service>,
+    control: &mut Control,
+    signals: &OwnedFd,
+    inspector: &Inspector,
+) -> i32 {
     let launch = service.interpreters.launch();
     let mut timers = Timers::new(service, inspector);
+    let mut announcer = Announcer::new(service);
     let mut renewed = false;
     while !service.is_retiring() {
         wait(service, Some(control), signals, timers.next().map(|left| Instant::now() + left));
-        match signalled(signals) {
+        let numbers = signalled(signals);
+        pass_on(&mut announcer, &numbers);
+        match asked_for(&numbers) {
             Some(Reason::Graceful) if launch.eviction_timeout > 0 => service.retire(Reason::Evicted),
             Some(reason) => service.retire(reason),
             None => {
@@ -114,12 +140,13 @@ pub fn serve_until_the_end(service: &Service, control: &mut Control, signals: &O
             control.renew();
         }
     }
-    finish(service, signals, inspector);
-    end(service, inspector)
+    announcer.tell(ProcessEvent::Stopping(service.reason().map_or("", Reason::name)));
+    finish(service, signals, inspector, &announcer);
+    end(service, inspector, announcer)
 }
 
-/// Gives the running requests their time.
-fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector) {
+/// Gives the running requests their time, and callbacks.
+fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector, announcer: &Announcer<'_>) {
     let launch = service.interpreters.launch();
     let (limit, mut haste) = (after(Instant::now(), launch.shutdown_timeout), service.reason().map(haste));
     let graceful = match haste {
@@ -132,9 +159,11 @@ fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector) {
         watch(limit);
         until = [until, limit].into_iter().flatten().min();
     }
-    while !service.is_idle() && until.is_none_or(|until| Instant::now() < until) {
+    // Where Python stands still nothing can be told.
+    let is_told = || announcer.is_done() || inspector.away().is_some_and(|away| away > LAST_WORDS);
+    while !(service.is_idle() && is_told()) && until.is_none_or(|until| Instant::now() < until) {
         wait(service, None, signals, until);
-        if signalled(signals) == Some(Reason::Told) && haste != Some(Haste::Prompt) {
+        if asked_for(&signalled(signals)) == Some(Reason::Told) && haste != Some(Haste::Prompt) {
             haste = Some(Haste::Prompt);
             let limit = after(Instant::now(), launch.shutdown_timeout);
             watch(limit);
@@ -152,6 +181,11 @@ fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector) {
     if haste != Some(Haste::Prompt) {
         watch(after(Instant::now(), launch.shutdown_timeout));
     }
+    if !announcer.is_done() {
+        let text =
+            "WSGI7044: a callback for process_stopping or process_signal still runs, and the process ends without it";
+        log::write(LogLevel::Warning, text);
+    }
     if !service.is_idle() {
         log::write(LogLevel::Warning, "WSGI7023: requests still run after graceful-timeout and are cut off");
         for glimpse in service.progresses().into_iter().filter_map(Progress::look).filter(|glimpse| !glimpse.expired) {
@@ -164,12 +198,13 @@ fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector) {
 }
 
 /// Ends interpreters and threads, as far as requests have ended.
-fn end(service: &Service, inspector: &Inspector) -> i32 {
+fn end(service: &Service, inspector: &Inspector, announcer: Announcer<'_>) -> i32 {
     let interpreters = service.interpreters;
+    let is_told = announcer.end();
     if !interpreters.launch().destroy_interpreters || inspector.is_away() {
         exit_now(0);
     }
-    if !service.is_idle() || service.has_lost_threads() {
+    if !service.is_idle() || service.has_lost_threads() || !is_told {
         interpreters.run_exit_functions(false);
         exit_now(0);
     }

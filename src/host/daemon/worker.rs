@@ -6,7 +6,7 @@ use super::reason::Reason;
 use super::service::{self, LISTENER, STOP, Service};
 use crate::application::exchange::Gone;
 use crate::application::progress::Progress;
-use crate::application::{Outcome, run};
+use crate::application::{Outcome, metrics, run};
 use crate::ignore;
 use crate::log;
 use crate::python::caught;
@@ -28,6 +28,8 @@ const WORTH_A_LOOK: u64 = 500_000;
 pub fn work(service: &Service, number: u32) {
     let progress = Progress::of_this_thread(number);
     service.show(progress);
+    // It is one that runs requests from now on, whether it gets one or not.
+    metrics::be_thread(number);
     loop {
         let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }];
         let name = match epoll::wait(&service.epoll, &mut events[..], None) {

@@ -64,6 +64,14 @@ pub struct Args<'a, 'py> {
 }
 
 impl<'a, 'py> Args<'a, 'py> {
+    /// # Safety
+    /// The vector call protocol: there are `count` live arguments at `items`, which may be null where there are none.
+    pub(super) unsafe fn new(py: Python<'py>, items: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t) -> Self {
+        // SAFETY: promised by the caller.
+        let items = if count == 0 { &[][..] } else { unsafe { std::slice::from_raw_parts(items, count as usize) } };
+        Self { items, py }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.items.len()
@@ -78,7 +86,7 @@ impl<'a, 'py> Args<'a, 'py> {
 }
 
 /// The value of a function item, which has no size and so no content.
-fn conjure<F: Copy>() -> F {
+pub(super) fn conjure<F: Copy>() -> F {
     const { assert!(size_of::<F>() == 0) };
     // SAFETY: F has no size, is Copy, and a value of it was handed to `Definition`, so the type has one.
     unsafe { std::mem::zeroed() }
@@ -110,9 +118,7 @@ c_function! {
     object fn method_entry<C: Class, F: Method<C>>(
         this: *mut ffi::PyObject, items: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t
     ) -> *mut ffi::PyObject = |py| {
-        // SAFETY: the vector call protocol: `count` live arguments; null may stand for none.
-        let items = if count == 0 { &[][..] } else { std::slice::from_raw_parts(items, count as usize) };
-        conjure::<F>()(py, value::<C>(this), Args { items, py })
+        conjure::<F>()(py, value::<C>(this), Args::new(py, items, count))
     }
 }
 

@@ -187,6 +187,12 @@ impl<'py> Object<'py> {
         unsafe { ffi::PyTuple_Check(self.as_ptr()) != 0 }
     }
 
+    /// Whether it is a `dict` or of a derived type.
+    pub fn is_dict(&self) -> bool {
+        // SAFETY: attached and live.
+        unsafe { ffi::PyDict_Check(self.as_ptr()) != 0 }
+    }
+
     /// Whether it is a `str`.
     pub fn is_text(&self) -> bool {
         // SAFETY: attached and live.

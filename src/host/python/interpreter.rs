@@ -1,6 +1,6 @@
 //! Interpreters, and how threads come to them: one thread state for each thread and interpreter.
 
-use super::{Python, Raised};
+use super::{Python, Raised, waits};
 use crate::ignore;
 use pyo3::ffi;
 use std::cell::RefCell;
@@ -83,7 +83,7 @@ impl Interpreter {
         // SAFETY: the state belongs to this thread, which is detached: only `attach` and `detach` change that, and
         // nothing calls `attach` from inside a scope.
         let py = unsafe {
-            ffi::PyEval_RestoreThread(state);
+            waits::timed(|| ffi::PyEval_RestoreThread(state));
             Python::assume()
         };
         let _leave = Leave;

@@ -1,8 +1,8 @@
 //! Modules with a state of their own in each interpreter.
 
-use super::class::{Fields, Visit};
+use super::class::{Args, Fields, Visit, conjure};
 use super::guard::c_function;
-use super::{Object, PyResult, Python};
+use super::{Exception, Object, PyResult, Python};
 use crate::ignore;
 use pyo3::ffi;
 use std::ffi::{CStr, c_int, c_void};
@@ -103,6 +103,46 @@ pub fn create_module<'py, S: ModuleState>(
         }
         Ok(module)
     }
+}
+
+/// A function of a module.
+pub trait Function<S: 'static>:
+    for<'a, 'py> Fn(Python<'py>, &'static S, Args<'a, 'py>) -> PyResult<'py, Object<'py>> + Copy
+{
+}
+impl<S: 'static, F> Function<S> for F where
+    F: for<'a, 'py> Fn(Python<'py>, &'static S, Args<'a, 'py>) -> PyResult<'py, Object<'py>> + Copy
+{
+}
+
+c_function! {
+    object fn function_entry<S: ModuleState, F: Function<S>>(
+        module: *mut ffi::PyObject, items: *mut *mut ffi::PyObject, count: ffi::Py_ssize_t
+    ) -> *mut ffi::PyObject = |py| match state::<S>(module) {
+        Some(state) => conjure::<F>()(py, state, Args::new(py, items, count)),
+        None => py.raise(Exception::Runtime, "the module has no state"),
+    }
+}
+
+/// Makes a function of a module that [`create_module`] made for `S`; it is not put into the module. Like those of the C
+/// module it says neither which module it is of, nor what it takes.
+///
+/// # Errors
+/// `MemoryError`.
+pub fn function<'py, S: ModuleState, F: Function<S>>(
+    module: &Object<'py>,
+    name: &'static CStr,
+    _function: F,
+) -> PyResult<'py, Object<'py>> {
+    // Python refers to the definition as long as the function lives, so it is never freed: one for each interpreter.
+    let definition = Box::leak(Box::new(ffi::PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: function_entry::<S, F> },
+        ml_flags: ffi::METH_FASTCALL,
+        ml_doc: null(),
+    }));
+    // SAFETY: attached; the definition lives as long as the process, and the function keeps the module alive.
+    unsafe { Object::owned(module.py(), ffi::PyCFunction_NewEx(definition, module.as_ptr(), null_mut())) }
 }
 
 /// The state of a module that [`create_module`] made for `S`.

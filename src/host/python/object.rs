@@ -144,6 +144,19 @@ impl<'py> Object<'py> {
         self.get(name)?.call(arguments)
     }
 
+    /// Calls with one positional argument, and a dictionary of named ones.
+    ///
+    /// # Errors
+    /// What the call raises.
+    pub fn call_named(&self, argument: &Object<'py>, named: &Object<'py>) -> PyResult<'py, Object<'py>> {
+        let arguments = [argument.as_ptr()];
+        // SAFETY: attached; one live argument, and a dictionary, whose entries are copied for the call.
+        unsafe {
+            let called = ffi::PyObject_VectorcallDict(self.as_ptr(), arguments.as_ptr(), 1, named.as_ptr());
+            Object::owned(self.py, called)
+        }
+    }
+
     /// An iterator over it.
     ///
     /// # Errors
@@ -217,6 +230,33 @@ impl<'py> Object<'py> {
         self.py.done(unsafe { ffi::PyDict_SetItem(self.as_ptr(), key.as_ptr(), value.as_ptr()) })
     }
 
+    /// Sets the entries of a dictionary that another mapping has.
+    ///
+    /// # Errors
+    /// What reading the other raises.
+    pub fn update(&self, other: &Object<'py>) -> PyResult<'py, ()> {
+        // SAFETY: attached, both are live; a dictionary, or `SystemError` is raised.
+        self.py.done(unsafe { ffi::PyDict_Update(self.as_ptr(), other.as_ptr()) })
+    }
+
+    /// The items of a list as they are now, in a list of its own.
+    ///
+    /// # Errors
+    /// `MemoryError`, `SystemError` where it is no list.
+    pub fn copy_list(&self) -> PyResult<'py, Object<'py>> {
+        // SAFETY: attached and live.
+        unsafe { Object::owned(self.py, ffi::PyList_GetSlice(self.as_ptr(), 0, ffi::Py_ssize_t::MAX)) }
+    }
+
+    /// Appends to a list.
+    ///
+    /// # Errors
+    /// `MemoryError`, `SystemError` where it is no list.
+    pub fn append(&self, item: &Object<'py>) -> PyResult<'py, ()> {
+        // SAFETY: attached, both are live.
+        self.py.done(unsafe { ffi::PyList_Append(self.as_ptr(), item.as_ptr()) })
+    }
+
     /// Removes an entry of a dictionary; not being there is fine.
     pub fn remove_entry(&self, key: &Object<'py>) {
         // SAFETY: attached and live; the exception says only that there was no entry.
@@ -240,6 +280,17 @@ impl<'py> Object<'py> {
 pub struct Stored(AtomicPtr<ffi::PyObject>);
 
 impl Stored {
+    /// A place that holds nothing yet.
+    pub fn empty() -> Self {
+        Self(AtomicPtr::new(null_mut()))
+    }
+
+    /// Keeps another object; the one before is given back.
+    pub fn put(&self, object: Object<'_>) {
+        // SAFETY: the object proves that the thread is attached; after the swap nobody else has the old reference.
+        unsafe { ffi::Py_XDECREF(self.0.swap(object.into_ptr(), Ordering::AcqRel)) }
+    }
+
     /// Keeps an object.
     pub fn new(object: Object<'_>) -> Self {
         Self(AtomicPtr::new(object.into_ptr()))

@@ -133,6 +133,15 @@ impl<'py> Raised<'py> {
         &self.0
     }
 
+    /// Type, exception and traceback, as `sys.exc_info()` has them.
+    ///
+    /// # Errors
+    /// `MemoryError`.
+    pub fn triple(&self) -> PyResult<'py, Object<'py>> {
+        let value = self.value();
+        value.py().tuple([value.get("__class__")?, value.clone(), value.get("__traceback__")?])
+    }
+
     /// Whether it is of that type or one derived from it.
     pub fn is(&self, kind: Exception) -> bool {
         // SAFETY: attached, both live.

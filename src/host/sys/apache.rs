@@ -3,11 +3,12 @@
 use crate::application::exchange::Gone;
 use crate::embedded;
 use crate::python::caught;
-use mod_wsgi_core::embedded::{ABI, Exchange, Host, ServerLog, outcome};
-use mod_wsgi_core::wire::{FilePart, LogLevel};
+use mod_wsgi_core::embedded::{ABI, Exchange, Host, Server, outcome};
+use mod_wsgi_core::wire::{FilePart, LogRecord};
 use std::ffi::{c_char, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 
 /// The table, which holds pointers to what never changes.
 struct Table(Host);
@@ -35,12 +36,35 @@ unsafe fn bytes<'a>(start: *const u8, length: usize) -> &'a [u8] {
     if length == 0 { &[] } else { unsafe { std::slice::from_raw_parts(start, length) } }
 }
 
-unsafe extern "C" fn start_host(launch: *const u8, length: usize, log: ServerLog) -> i32 {
-    // SAFETY: the module passes an encoded launch block, alive during the call.
-    let launch = unsafe { bytes(launch, length) };
-    // SAFETY: the module's log function takes any line, from any thread, as long as the process lives.
-    let log = move |level: LogLevel, text: &[u8]| unsafe { log(level as u8, text.as_ptr(), text.len()) };
+unsafe extern "C" fn start_host(launch: *const u8, length: usize, server: *const Server) -> i32 {
+    // SAFETY: the module passes an encoded launch block and its table, both alive during the call.
+    let (launch, server) = unsafe { (bytes(launch, length), *server) };
+    SERVER.get_or_init(|| server);
+    let log = move |record: LogRecord<'_>| {
+        let mut payload = Vec::with_capacity(record.text.len() + record.file.len() + 16);
+        record.write_payload(&mut payload);
+        // SAFETY: the module's log function takes any record, from any thread, as long as the process lives.
+        unsafe { (server.log)(payload.as_ptr(), payload.len()) }
+    };
     i32::from(caught("the start of Python", || embedded::start(launch, Box::new(log))) != Some(true))
+}
+
+/// What may be asked of Apache at any time; empty in a daemon process.
+static SERVER: OnceLock<Server> = OnceLock::new();
+
+unsafe extern "C" fn take_bytes(context: *mut c_void, start: *const u8, length: usize) {
+    // SAFETY: the context is the vector that `scoreboard` passes, and the bytes are valid during the call.
+    unsafe { (*context.cast::<Vec<u8>>()).extend_from_slice(bytes(start, length)) };
+}
+
+/// httpd's scoreboard, an encoded [`mod_wsgi_core::scoreboard::Scoreboard`]; `None` where there is none, or this process
+/// is not one of httpd's.
+pub fn scoreboard() -> Option<Vec<u8>> {
+    let server = SERVER.get()?;
+    let mut taken = Vec::new();
+    // SAFETY: the module's function calls `take_bytes` before it returns, with this context.
+    unsafe { (server.scoreboard)(take_bytes, (&raw mut taken).cast()) };
+    Some(taken).filter(|taken| !taken.is_empty())
 }
 
 unsafe extern "C" fn handle_request(exchange: *const Exchange, head: *const u8, length: usize) -> i32 {
@@ -166,10 +190,12 @@ impl Apache {
         NonNull::new(self.exchange().request_rec)
     }
 
-    /// Writes a line to the request's log.
-    pub fn log(&mut self, level: LogLevel, line: &[u8]) {
+    /// Writes a record to the request's log.
+    pub fn log(&mut self, record: LogRecord<'_>) {
         let apache = self.exchange();
+        let mut payload = Vec::with_capacity(record.text.len() + record.file.len() + 16);
+        record.write_payload(&mut payload);
         // SAFETY: the slice is alive during the call.
-        unsafe { (apache.log)(apache.context, level as u8, line.as_ptr(), line.len()) };
+        unsafe { (apache.log)(apache.context, payload.as_ptr(), payload.len()) };
     }
 }

@@ -1,6 +1,7 @@
 //! Time of day, and the number the system gave this thread.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// A local time, as log lines show it.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +53,12 @@ impl LocalTime {
 /// Microseconds since the epoch.
 pub fn microseconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros() as u64)
+}
+
+/// Microseconds of a clock that never goes back, since a moment in the life of this process; never 0.
+pub fn steady() -> u64 {
+    static BEGIN: OnceLock<Instant> = OnceLock::new();
+    BEGIN.get_or_init(Instant::now).elapsed().as_micros() as u64 + 1
 }
 
 /// The system's number of this thread.

@@ -28,7 +28,7 @@ pub fn terminate_self() {
 }
 
 /// The signals a daemon process acts upon.
-pub const HANDLED: [i32; 5] = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGHUP, libc::SIGXCPU];
+pub const HANDLED: [i32; 6] = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGXCPU, libc::SIGHUP, libc::SIGUSR2];
 
 /// Catches [`HANDLED`]; the numbers of the signals arrive as bytes. Once for each process.
 ///

@@ -162,6 +162,31 @@ pub fn is_first_pass() -> bool {
     unsafe { ffi::ap_state_query(ffi::AP_SQ_MAIN_STATE as i32) == ffi::AP_SQ_MS_CREATE_PRE_CONFIG as i32 }
 }
 
+/// What the module `apache` of applications says of the server that is running.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// The banner, as `ServerTokens` wants it.
+    pub banner: Vec<u8>,
+    /// The name of the MPM.
+    pub mpm: Vec<u8>,
+    /// When httpd was built.
+    pub built: Vec<u8>,
+}
+
+/// Describes the server that is running.
+#[must_use]
+pub fn description() -> Description {
+    // SAFETY: texts that live as long as httpd or its configuration, and are copied at once.
+    unsafe {
+        let copy = |text| bytes(text).unwrap_or_default().to_vec();
+        Description {
+            banner: copy(ffi::ap_get_server_banner()),
+            mpm: copy(ffi::ap_show_mpm()),
+            built: copy(ffi::ap_get_server_built()),
+        }
+    }
+}
+
 /// The module magic number of the httpd that runs, and of the one these bindings are of.
 #[must_use]
 pub fn magic_numbers() -> ((i32, i32), (i32, i32)) {
@@ -170,12 +195,10 @@ pub fn magic_numbers() -> ((i32, i32), (i32, i32)) {
     (running, (ffi::MODULE_MAGIC_NUMBER_MAJOR as i32, ffi::MODULE_MAGIC_NUMBER_MINOR as i32))
 }
 
-/// Calls `body` with the main server of the running configuration.
-pub fn with_main(body: impl FnOnce(Server<'_>)) {
+/// Calls `body` with the main server of the running configuration; `None` where there is none.
+pub fn with_main<R>(body: impl FnOnce(Server<'_>) -> R) -> Option<R> {
     // SAFETY: httpd's own pointer to its main server, set while a configuration is in force; used within this call only.
-    if let Some(main) = unsafe { Server::new(ffi::ap_server_conf) } {
-        body(main);
-    }
+    unsafe { Server::new(ffi::ap_server_conf) }.map(body)
 }
 
 /// What ends Python in this child, once it has one.

@@ -409,6 +409,8 @@ server_flags! {
     destroy_interpreter "WSGIDestroyInterpreter" = python.destroy_interpreters;
     /// `WSGIRestrictEmbedded On|Off`
     restrict_embedded "WSGIRestrictEmbedded" = restrict_embedded;
+    /// `WSGIServerMetrics On|Off`
+    server_metrics "WSGIServerMetrics" = server_metrics;
     /// `WSGICaseSensitivity On|Off`
     case_sensitivity "WSGICaseSensitivity" = python.case_sensitive;
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use mod_wsgi_core::wire::{
     BODY_FAILED, BODY_LAST, END_CLOSE, END_TRUNCATED, FilePart, FrameHeader, Kind, LogLevel, LogRecord, MAX_DATA,
-    Refusal, Welcome, WireError, put_frame,
+    MAX_HEAD, Refusal, Welcome, WireError, put_frame,
 };
 
 use super::connection::{Connection, GLANCE, ReadError};
@@ -15,6 +15,7 @@ use crate::apache::brigade::FileAccess;
 use crate::apache::client::ClientSocket;
 use crate::apache::log;
 use crate::apache::request::Request;
+use crate::apache::scoreboard;
 use crate::handler::{INTERNAL_ERROR, Resolved, Status, log_with_script, refuse};
 use crate::response::Response;
 use crate::startup::ClientGroup;
@@ -185,8 +186,9 @@ impl<'x> Exchange<'x> {
             }
             Kind::Log => {
                 let record = LogRecord::decode(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?;
-                log::request(r, record.level, record.text);
+                log::request_record(r, &record);
             }
+            Kind::AskScoreboard => self.tell_scoreboard()?,
             Kind::Refuse => {
                 let refusal = Refusal::decode(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?;
                 if refusal.retry {
@@ -311,6 +313,15 @@ impl<'x> Exchange<'x> {
             }
         }
         Ok(Next::Go)
+    }
+
+    /// Gives the scoreboard, if the group may see it.
+    fn tell_scoreboard(&mut self) -> Result<(), Stop> {
+        let board = self.group.definition.options.server_metrics.then(scoreboard::read).flatten();
+        let board = board.map(|board| board.encode()).filter(|board| board.len() <= MAX_HEAD as usize);
+        let mut frame = Vec::new();
+        put_frame(&mut frame, Kind::Scoreboard, 0, &board.unwrap_or_default());
+        self.connection.send(&frame).map_err(|error| Stop::Read(ReadError::Failed(error)))
     }
 
     /// Reads of the body what the application asks for, and gives it.

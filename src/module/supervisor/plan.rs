@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mod_wsgi_core::launch::{Launch, Preload};
 
-use crate::apache::server::{self, Server};
+use crate::apache::server::{self, MpmQuery, Server};
 use crate::config::{GroupDefinition, PythonConfig};
 use crate::identity::{self, Identity, User};
 use crate::python;
@@ -216,7 +216,6 @@ fn launch(
         processes: options.processes.unwrap_or(1),
         threads: options.threads,
         multiprocess: options.processes.is_some(),
-        apache_version: server::compiled_version(),
         peers: vec![apache_uid],
         home: options.home.clone().map(String::into_bytes),
         python_path: split_path(options.python_path.as_deref()),
@@ -241,16 +240,24 @@ fn launch(
         eviction_timeout: milliseconds(options.eviction_timeout),
         graceful_timeout: milliseconds(options.graceful_timeout),
         shutdown_timeout: milliseconds(options.shutdown_timeout),
-        log_level: crate::apache::log::level_of(main),
+        server_metrics: options.server_metrics,
         preload,
-        ..shared(python)
+        ..shared(main, python)
     }
 }
 
 /// What is the same for every process of this server, embedded mode included.
 #[must_use]
-pub fn shared(python: &PythonConfig) -> Launch {
+pub fn shared(main: Server<'_>, python: &PythonConfig) -> Launch {
+    let description = server::description();
     Launch {
+        apache_version: server::compiled_version(),
+        apache_processes: server::mpm_answer(MpmQuery::Processes),
+        apache_threads: server::mpm_answer(MpmQuery::Threads),
+        apache_description: description.banner,
+        apache_mpm: description.mpm,
+        apache_built: description.built,
+        log_level: crate::apache::log::level_of(main),
         case_sensitive: python.is_case_sensitive(),
         destroy_interpreters: python.destroy_interpreters.unwrap_or(true),
         restrict_stdin: python.restrict_stdin.unwrap_or(false),

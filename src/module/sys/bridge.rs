@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
 use mod_wsgi_core::embedded::{Exchange, fate};
-use mod_wsgi_core::wire::LogLevel;
+use mod_wsgi_core::wire::LogRecord;
 
 use crate::apache::body::{Body, Piece};
 use crate::apache::brigade::{FileAccess, Gone};
@@ -181,14 +181,17 @@ unsafe extern "C" fn data(context: *mut c_void, data: *const u8, length: usize, 
     )
 }
 
-unsafe extern "C" fn write_log(context: *mut c_void, level: u8, text: *const u8, length: usize) {
+unsafe extern "C" fn write_log(context: *mut c_void, record: *const u8, length: usize) {
     guarded(
         "a log record",
         || (),
         || {
-            let level = LogLevel::from_number(level).unwrap_or(LogLevel::Error);
             // SAFETY: the host gives its context and readable bytes.
-            unsafe { log::request(bridge(context).request, level, slice(text, length)) };
+            let (request, record) = unsafe { (bridge(context).request, slice(record, length)) };
+            // The host is of this build, so its records are understood.
+            if let Ok(record) = LogRecord::decode(record) {
+                log::request_record(request, &record);
+            }
         },
     );
 }

@@ -1,16 +1,16 @@
 //! Loads libpython and a host into this process, and calls the host's functions.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libloading::os::unix::{Library as Shared, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
-use mod_wsgi_core::embedded::{ABI, ENTRY, Entry, Host};
+use mod_wsgi_core::embedded::{ABI, ENTRY, Entry, Host, Server as ServerFunctions, TakeBytes};
 use mod_wsgi_core::launch::Launch;
-use mod_wsgi_core::wire::LogLevel;
+use mod_wsgi_core::wire::LogRecord;
 
 use super::bridge::Bridge;
-use crate::apache::log;
+use crate::apache::{log, scoreboard};
 use crate::python::Embedded;
 
 /// How many requests are with the host now.
@@ -91,8 +91,9 @@ impl Library {
     /// The host has logged why not.
     pub fn start(&self, launch: &Launch) -> Result<(), String> {
         let block = launch.encode();
-        // SAFETY: the block lives for the call, and the log function for ever.
-        let answer = unsafe { (self.host.start)(block.as_ptr(), block.len(), server_log) };
+        let server = ServerFunctions { log: server_log, scoreboard: give_scoreboard };
+        // SAFETY: block and table live for the call, and the functions for ever.
+        let answer = unsafe { (self.host.start)(block.as_ptr(), block.len(), &raw const server) };
         if answer != 0 {
             return Err(
                 "WSGI0001: Python could not be started in this process, the lines before this one say why".into()
@@ -122,14 +123,30 @@ impl Library {
     }
 }
 
-unsafe extern "C" fn server_log(level: u8, text: *const u8, length: usize) {
+unsafe extern "C" fn server_log(record: *const u8, length: usize) {
     crate::guard::guarded(
         "a log record of the host",
         || (),
         || {
             // SAFETY: the host gives `length` readable bytes.
-            let text = unsafe { std::slice::from_raw_parts(text, length) };
-            log::main_server(LogLevel::from_number(level).unwrap_or(LogLevel::Error), text);
+            let record = unsafe { std::slice::from_raw_parts(record, length) };
+            // The host is of this build, so its records are understood.
+            if let Ok(record) = LogRecord::decode(record) {
+                log::main_server_record(&record);
+            }
+        },
+    );
+}
+
+unsafe extern "C" fn give_scoreboard(take: TakeBytes, context: *mut c_void) {
+    crate::guard::guarded(
+        "the scoreboard",
+        || (),
+        || {
+            if let Some(board) = scoreboard::read().map(|board| board.encode()) {
+                // SAFETY: the host's function with its own context; the bytes live for the call.
+                unsafe { take(context, board.as_ptr(), board.len()) };
+            }
         },
     );
 }

@@ -51,7 +51,7 @@ fn damaged_frames_are_understood_or_refused() {
     let mut out = Vec::new();
     Hello::write(&mut out);
     Welcome { pid: 7, slot: 1 }.write(&mut out);
-    LogRecord { level: LogLevel::Error, text: b"text" }.write(&mut out);
+    LogRecord { level: LogLevel::Error, file: b"/app.py", line: 7, text: b"text" }.write(&mut out);
     Refusal { status: 503, retry: true, reason: b"why" }.write(&mut out);
     put_frame(&mut out, Kind::Data, 0, b"data");
     put_frame(&mut out, Kind::End, 0, b"");
@@ -60,6 +60,7 @@ fn damaged_frames_are_understood_or_refused() {
     patch_length(&mut out, at);
     let writer = RequestHeadWriter {
         settings: RELOADING,
+        log_level: 7,
         request_start: 1,
         queue_start: 2,
         script: b"/s",
