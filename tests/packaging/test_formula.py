@@ -44,7 +44,7 @@ def test_the_line_for_httpds_configuration_names_what_is_installed():
 def test_the_tap_that_is_made_has_the_checksum_of_the_archive_that_is_made():
     subprocess.run([TOP / "packaging/build", "brew"], check=True, capture_output=True)
     made = (TOP / "dist/homebrew/Formula/mod_wsgi.rb").read_text()
-    archive = TOP / "dist" / re.search(r'(?m)^  url ".*/([^/]+)"$', made).group(1)
+    archive = TOP / "dist" / re.search(r'(?m)^  url ".*/([^/"]+)"$', made).group(1)
     assert re.search(r'(?m)^  sha256 "(.*)"$', made).group(1) == hashlib.sha256(archive.read_bytes()).hexdigest()
     # The archive does not hold the formula, whose checksum would be another one then.
     listed = subprocess.run(["tar", "-tzf", archive], capture_output=True, text=True, check=True).stdout

@@ -66,7 +66,6 @@ def test_an_image_without_a_digest_is_refused():
     unknown = next((platform["name"] for platform in IN_CONTAINERS if not platform["digest"]), None)
     if unknown is None:
         pytest.skip("every image has its digest")
-    subprocess.run(["sh", "-c", "command -v podman buildah runc"], stdout=subprocess.DEVNULL)
     refused = subprocess.run([TOP / "containers/run", "--base", "image", "--image-only", unknown], capture_output=True, text=True)
     assert refused.returncode != 0 and f"has no digest for {unknown}" in refused.stderr, refused.stderr
 
