@@ -5,8 +5,10 @@
 
 # What compiling takes: a linker, httpd's headers, the library that bindgen reads them with.
 export BUILD_PACKAGES="gcc libc6-dev make apache2-dev libclang-dev python3"
-# What making the package takes besides.
+# What making the packages takes besides, under Debian's names.
 export DEB_PACKAGES="dpkg-dev binutils xz-utils gzip"
+export RPM_PACKAGES="rpm binutils gzip"
+export SOURCE_PACKAGES="git xz-utils gzip"
 
 say() { printf '%s\n' "$*"; }
 step() { printf '\n==> %s\n' "$*"; }
@@ -74,11 +76,79 @@ apt_run() {
     rm -f "$log"
 }
 
+# system_need WHY PACKAGE...: the same by Debian's names, on Fedora and its relatives too.
+system_need() {
+    local why=$1 package missing=()
+    shift
+    if command -v apt-get >/dev/null; then
+        apt_need "$why" "$@"
+        return
+    fi
+    command -v dnf >/dev/null || die "this knows apt and dnf only; on other systems install by hand what Debian calls: $*"
+    for package in $(for package; do fedora_name "$package"; done); do
+        rpm -q --quiet --whatprovides "$package" || missing+=("$package")
+    done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    say "Installing with dnf, $why: ${missing[*]}"
+    can_be_root || die "not root, and sudo is not to be had. Run first: dnf install ${missing[*]}"
+    as_root dnf -y -q --setopt=install_weak_deps=0 install "${missing[@]}"
+}
+
+# What a package of Debian is called there.
+fedora_name() {
+    case $1 in
+        libc6-dev) say glibc-devel ;;
+        apache2-dev) say httpd-devel ;;
+        libclang-dev) say clang-devel ;;
+        rpm) say rpm-build ;;
+        xz-utils) say xz ;;
+        dpkg-dev) say dpkg ;;
+        *) say "$1" ;;
+    esac
+}
+
+# The version in Cargo.toml, which every other file follows.
+crate_version() { sed -n 's/^version = "\(.*\)"/\1/p' "$top/Cargo.toml" | head -n 1; }
+
+# stage_files FOLDER: what every package holds, stripped and compressed, in a new folder.
+stage_files() {
+    local stage=$1
+    rm -rf "$stage"
+    mkdir -p "$stage/hosts"
+    cp "$top/target/mod_wsgi/mod_wsgi.so" "$stage/"
+    cp "$top"/target/mod_wsgi/mod_wsgi_host.*.so "$top/target/mod_wsgi/mod_wsgi_daemon.py" "$stage/hosts/"
+    strip --strip-unneeded --remove-section=.comment --remove-section=.note "$stage"/*.so "$stage"/hosts/*.so
+    gzip -9n <"$top/docs/man/mod_wsgi.8" >"$stage/mod_wsgi.8.gz"
+    "$top/packaging/man" | gzip -9n >"$stage/mod_wsgi.conf.5.gz"
+}
+
+# debug_files FOLDER: the debug information of every library as gdb looks for it, AA/BBBB.debug by build id.
+debug_files() {
+    local folder=$1 library id
+    for library in "$top"/target/unstripped/*.so; do
+        # A build id tells whether the two are of one build.
+        id=$(build_id "$library")
+        [ "$id" = "$(build_id "$top/target/mod_wsgi/${library##*/}")" ] ||
+            die "target/unstripped/${library##*/} does not belong to target/mod_wsgi, run packaging/compile"
+        mkdir -p "$folder/${id:0:2}"
+        objcopy --only-keep-debug --compress-debug-sections "$library" "$folder/${id:0:2}/${id:2}.debug"
+        chmod 644 "$folder/${id:0:2}/${id:2}.debug"
+    done
+}
+
+build_id() { LC_ALL=C readelf --notes "$1" | sed -n 's/.*Build ID: //p'; }
+
+# write_sums FOLDER: SHA256SUMS of the packages and sources in it.
+write_sums() {
+    (cd "$1" && find . -maxdepth 1 -type f ! -name SHA256SUMS -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum >SHA256SUMS)
+}
+
 # cargo_tool CRATE VERSION [CARGO-ARGUMENT...]: puts a cargo subcommand into target/tools/bin, once.
 cargo_tool() {
     local crate=$1 version=$2
     shift 2
-    "$top/target/tools/bin/$crate" --version 2>/dev/null | grep -qwF "$version" && return
+    # What cargo itself has written down: not every tool tells its version.
+    grep -qsF "\"$crate $version " "$top/target/tools/.crates.toml" && return
     say "Installing $crate $version into target/tools"
     mkdir -p "$top/target/tools"
     # From a folder of its own: the project's configuration and lock file are not the tool's.

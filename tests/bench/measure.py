@@ -8,10 +8,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import processes
+from harness import processes, under_test
 from harness.server import Server
 from harness.site import Site
 
+from .other_servers import SERVERS
 from .rows import ROWS, Row
 
 # wrk reads its settings from Lua; the report goes to standard error as JSON.
@@ -53,20 +54,28 @@ def wrk_script(row: Row, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def running(mode: str, row: str, modules: list[Path]):
-    """A server for each module with the same configuration; all run, one at a time is measured."""
+def running(mode: str, row: str, names: list[str], groups: int = 1):
+    """A server for each name, all with the same configuration; all run, one at a time is measured. A name is a module's or
+    that of another server. With several groups the requests go to the first one, and the others are idle."""
     servers = []
     try:
-        for module in modules:
+        for name in names:
+            module = under_test.module("ours" if name in SERVERS else name)
             site = Site("event", mode, module)
             site.write("bench.wsgi", ROWS[row].script)
             site.path("bench.bin").write_bytes(b"x" * ROWS[row].file_size)
             # One child with enough threads for all connections, so that pools are alike in every round.
             site.mpm_sizes = "ThreadLimit 128\nStartServers 1\nServerLimit 1\nThreadsPerChild 128\nMaxRequestWorkers 128\nMaxRequestsPerChild 0"
             site.add("MaxKeepAliveRequests 0", "LogLevel warn")
-            site.serve("bench.wsgi", options="processes=1 threads=15")
             wrk_script(ROWS[row], site.root)
-            servers.append(Server(site).start())
+            if name in SERVERS:
+                servers.append(SERVERS[name](site).start())
+            else:
+                site.serve("bench.wsgi", options="processes=1 threads=15")
+                for number in range(2, groups + 1):
+                    site.add(f"WSGIDaemonProcess group{number} processes=1 threads=15",
+                             f"WSGIScriptAlias /group{number} {site.path('bench.wsgi')} process-group=group{number} application-group=%{{GLOBAL}}")
+                servers.append(Server(site).start())
             measure(servers[-1], 4, 1)
         yield servers
     finally:

@@ -133,6 +133,19 @@ def test_the_restart_interval_asks_for_a_successor(place, script):
     daemon.expect("WSGI7015: .*restart_interval")
 
 
+def test_a_process_that_waits_for_its_successor_sleeps(place, script):
+    """However long that one takes to start."""
+    daemon = place.start(restart_interval=100, inactivity_timeout=100, request_timeout=1000).ready()
+    daemon.child().ask(script)
+    daemon.wants_a_successor()
+
+    def ticks():
+        return sum(map(int, open(f"/proc/{daemon.process.pid}/stat").read().rsplit(")", 1)[1].split()[11:13]))
+    before = ticks()
+    time.sleep(1)
+    assert ticks() - before < 20, "hundredths of a second"
+
+
 def test_inactivity_retires_a_process_that_has_served(place, script):
     daemon = place.start(inactivity_timeout=500).ready()
     time.sleep(1)
@@ -171,6 +184,22 @@ def test_a_request_that_does_not_end_is_cut_off(place, script):
     time.sleep(0.2)
     daemon.retire()
     assert daemon.wait() == 0
+    daemon.expect("WSGI7023")
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGXCPU"])
+def test_without_a_graceful_timeout_requests_have_the_time_of_the_end(place, script, name):
+    """The C module waits for them without limit, or lingers without taking requests."""
+    daemon = place.start(graceful_timeout=0, shutdown_timeout=1000, threads=2).ready()
+    short, long = daemon.child(), daemon.child()
+    send(short, script, 0.5)
+    send(long, script, 30)
+    time.sleep(0.2)
+    begun = time.monotonic()
+    daemon.process.send_signal(getattr(signal, name))
+    assert short.answer().body == b"ok"
+    daemon.wait()
+    assert time.monotonic() - begun < 5
     daemon.expect("WSGI7023")
 
 

@@ -49,6 +49,13 @@ class TestDocumentation:
                     for name in re.findall(r"`(\w+(?:\.py)?)`", line.split("|")[-2])}
         assert sorted(promised - names) == []
 
+    def test_every_option_of_a_daemon_is_explained_twice(self):
+        options = re.findall(r'^            "([a-z-]+)" =>', read("src", "core", "daemon_options.rs"), re.MULTILINE)
+        assert len(options) >= 45
+        for document in ("directives.md", "daemon-mode.md"):
+            explained = set(re.findall(r"`([a-z-]+)(?:=[^`]*)?`", read("docs", document)))
+            assert [name for name in options if name not in explained] == [], document
+
     def test_every_difference_names_a_test(self):
         rows = [line for line in read("docs", "differences.md").splitlines() if line.startswith("| ") and not line.startswith(("| ---", "| what |"))]
         assert len(rows) > 30

@@ -20,13 +20,24 @@ def pytest_report_header():
     return f"package under test: {'ours' if OURS else 'theirs'}; suites: {' '.join(SUITES)}"
 
 
+def newest(pattern, kind):
+    """Return the newest file in dist/ with such a name."""
+    found = sorted((machine.TOP / "dist").glob(pattern), key=lambda path: path.stat().st_mtime)
+    if not found:
+        pytest.fail(f"dist/ holds no {pattern}: run packaging/build {kind}")
+    return found[-1]
+
+
 @pytest.fixture(scope="session")
 def deb():
-    """The newest package in dist/."""
-    found = sorted((machine.TOP / "dist").glob(f"{NAME}_*.deb"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        pytest.fail("dist/ holds no package: run packaging/build deb")
-    return found[-1]
+    """The newest package for Debian."""
+    return newest(f"{NAME}_*.deb", "deb")
+
+
+@pytest.fixture(scope="session")
+def rpm():
+    """The newest package for Fedora."""
+    return newest("python3-mod_wsgi-[0-9]*.rpm", "rpm")
 
 
 @pytest.fixture(scope="session", params=SUITES)

@@ -12,6 +12,7 @@ use std::fmt::Write;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What a request waits for outside of the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ struct Running {
     request: Arc<Request>,
     /// When the daemon got it, in microseconds since the epoch.
     begun: u64,
+    /// The same, on a clock that nobody sets.
+    since: Instant,
     /// See [`RequestHead::queue_start`].
     queue_start: u64,
     /// The socket to Apache, open as long as this is here.
@@ -72,8 +75,8 @@ pub struct Glimpse {
     pub serial: u64,
     /// The request.
     pub request: Arc<Request>,
-    /// When the daemon got it, in microseconds since the epoch.
-    pub begun: u64,
+    /// How long it has run.
+    pub elapsed: Duration,
     text: String,
 }
 
@@ -112,7 +115,8 @@ impl Progress {
         environ.clear();
         environ.extend_from_slice(head.environ.bytes());
         drop(environ);
-        let running = Running { request: Arc::clone(request), begun, queue_start: head.queue_start, socket };
+        let (request, since) = (Arc::clone(request), Instant::now());
+        let running = Running { request, begun, since, queue_start: head.queue_start, socket };
         *lock(&self.running) = Some(running);
     }
 
@@ -192,17 +196,15 @@ impl Progress {
         self.interrupted.load(Ordering::Relaxed) && self.interrupted.swap(false, Ordering::AcqRel)
     }
 
-    /// Since when a request runs, in microseconds since the epoch, and which of the thread's it is; `None` while there is
-    /// none.
-    pub fn since(&self) -> Option<(u64, u64)> {
-        let running = lock(&self.running);
-        running.as_ref().map(|running| (running.begun, self.serial.load(Ordering::Relaxed)))
+    /// How long a request has run; `None` while there is none.
+    pub fn elapsed(&self) -> Option<Duration> {
+        lock(&self.running).as_ref().map(|running| running.since.elapsed())
     }
 
     /// The request that runs now.
     pub fn look(&'static self) -> Option<Glimpse> {
         let running = lock(&self.running);
-        let Running { request, begun, queue_start, .. } = running.as_ref()?;
+        let Running { request, begun, since, queue_start, .. } = running.as_ref()?;
         Some(Glimpse {
             progress: self,
             expired: self.is_expired(),
@@ -210,7 +212,7 @@ impl Progress {
             ident: self.ident,
             serial: self.serial.load(Ordering::Relaxed),
             request: Arc::clone(request),
-            begun: *begun,
+            elapsed: since.elapsed(),
             text: self.describe(request, *begun, *queue_start),
         })
     }

@@ -7,7 +7,6 @@ use crate::application::interpreters::Interpreters;
 use crate::application::progress::{Glimpse, Progress};
 use crate::ignore;
 use crate::sys::board::Place;
-use crate::sys::clock;
 use mod_wsgi_core::launch::board;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::net::{Shutdown, shutdown};
@@ -16,6 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// What the event queue says for the listening socket.
 pub const LISTENER: u64 = u64::MAX;
@@ -47,8 +47,9 @@ pub struct Service {
     busy: AtomicUsize,
     /// Requests run so far.
     served: AtomicU64,
-    /// When the process was last active, in microseconds since the epoch; 0 before its first request.
+    /// When the process was last active, in microseconds since `started`; 0 before its first request.
     active: AtomicU64,
+    started: Instant,
     /// Why the process is to be replaced: it serves on until another one is ready.
     outdated: FirstReason,
     /// Why the process takes no more requests.
@@ -94,6 +95,7 @@ impl Service {
             busy: AtomicUsize::new(0),
             served: AtomicU64::new(0),
             active: AtomicU64::new(0),
+            started: Instant::now(),
             outdated: FirstReason::default(),
             retiring: FirstReason::default(),
             written_off: AtomicUsize::new(0),
@@ -246,16 +248,17 @@ impl Service {
     /// A request begins or ends: the time of inactivity begins anew.
     pub fn note_activity(&self) {
         if self.interpreters.launch().inactivity_timeout > 0
-            && self.active.swap(clock::microseconds(), Ordering::AcqRel) == 0
+            && self.active.swap(self.started.elapsed().as_micros() as u64, Ordering::AcqRel) == 0
         {
             // From now on the main thread has a time to wait for.
             self.tell_news();
         }
     }
 
-    /// When the process was last active, in microseconds since the epoch; `None` before its first request.
-    pub fn last_activity(&self) -> Option<u64> {
-        Some(self.active.load(Ordering::Acquire)).filter(|at| *at > 0)
+    /// When the process was last active; `None` before its first request.
+    pub fn last_activity(&self) -> Option<Instant> {
+        let at = Some(self.active.load(Ordering::Acquire)).filter(|at| *at > 0)?;
+        Some(self.started + Duration::from_micros(at))
     }
 
     /// Whether a thread runs a request or looks at a connection.

@@ -99,11 +99,11 @@ pub fn serve_until_the_end(service: &Service, control: &mut Control, signals: &O
         match signalled(signals) {
             Some(Reason::Graceful) if launch.eviction_timeout > 0 => service.retire(Reason::Evicted),
             Some(reason) => service.retire(reason),
-            None => match timers.act() {
-                Some(reason @ (Reason::RestartInterval | Reason::Inactivity)) => service.renew(reason),
-                Some(reason) => service.retire(reason),
-                None => {}
-            },
+            None => {
+                if let Some(reason) = timers.act() {
+                    service.retire(reason);
+                }
+            }
         }
         match control.said() {
             Said::Nothing => {}
@@ -126,7 +126,8 @@ fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector) {
         Some(Haste::Evicted) => launch.eviction_timeout,
         _ => launch.graceful_timeout,
     };
-    let mut until = after(Instant::now(), graceful);
+    // Without a time of their own they have that of the process's end.
+    let mut until = after(Instant::now(), graceful).or(limit);
     if haste == Some(Haste::Prompt) {
         watch(limit);
         until = [until, limit].into_iter().flatten().min();

@@ -8,7 +8,6 @@ use super::service::Service;
 use crate::application::has_loaded;
 use crate::application::progress::{Glimpse, Progress};
 use crate::log;
-use crate::sys::clock;
 use mod_wsgi_core::launch::Launch;
 use mod_wsgi_core::wire::LogLevel;
 use std::time::{Duration, Instant};
@@ -77,16 +76,25 @@ impl<'s> Timers<'s> {
         if self.service.is_busy() {
             return Some(timeout);
         }
-        let idle = Duration::from_micros(clock::microseconds().saturating_sub(last));
-        Some(timeout.saturating_sub(idle))
+        Some(timeout.saturating_sub(last.elapsed()))
+    }
+
+    /// How long until the process is to be replaced for its age or for being idle, unless it is to be replaced already.
+    fn renewal_left(&self) -> Option<(Duration, Reason)> {
+        if self.service.outdated().is_some() {
+            return None;
+        }
+        let restart = self.restart.map(|at| (at.saturating_duration_since(Instant::now()), Reason::RestartInterval));
+        let inactivity = self.inactivity_left().map(|left| (left, Reason::Inactivity));
+        [restart, inactivity].into_iter().flatten().min_by_key(|(left, _)| *left)
     }
 
     /// How long until something has to be looked at again.
     pub fn next(&self) -> Option<Duration> {
         let limits = [self.request, self.interrupt.filter(|_| !self.interrupted.is_empty()), self.startup_limit()];
         let look = limits.into_iter().flatten().map(|limit| (limit / 4).min(LOOK)).min();
-        let restart = self.restart.map(|at| at.saturating_duration_since(Instant::now()));
-        [look, restart, self.inactivity_left(), self.probe_interval()].into_iter().flatten().min()
+        let renewal = self.renewal_left().map(|(left, _)| left);
+        [look, renewal, self.probe_interval()].into_iter().flatten().min()
     }
 
     fn startup_limit(&self) -> Option<Duration> {
@@ -97,13 +105,10 @@ impl<'s> Timers<'s> {
         self.deadlock.map(|limit| (limit / PROBES).min(if self.inspector.is_away() { LOOK } else { PROBE }))
     }
 
-    /// Does what is due; answers why the process is to be replaced, if it is.
+    /// Does what is due; answers why the process can take no more requests, if that is so.
     pub fn act(&mut self) -> Option<Reason> {
-        if self.restart.is_some_and(|at| at <= Instant::now()) {
-            return Some(Reason::RestartInterval);
-        }
-        if self.inactivity_left().is_some_and(|left| left.is_zero()) {
-            return Some(Reason::Inactivity);
+        if let Some((_, reason)) = self.renewal_left().filter(|(left, _)| left.is_zero()) {
+            self.service.renew(reason);
         }
         self.look_at_python().or_else(|| self.look_at_requests())
     }
@@ -138,14 +143,11 @@ impl<'s> Timers<'s> {
     }
 
     fn look_at_requests(&mut self) -> Option<Reason> {
-        let now = clock::microseconds();
-        let ran = |begun: u64| Duration::from_micros(now.saturating_sub(begun));
-        let running: Vec<_> =
-            self.service.progresses().into_iter().filter_map(|thread| Some((thread, thread.since()?))).collect();
+        let threads = self.service.progresses();
         let late = |limit: Duration| {
-            let late = running.iter().filter(|(_, (begun, _))| ran(*begun) > limit);
-            let late = late.filter_map(|(thread, _)| thread.look());
-            late.filter(|glimpse| !glimpse.expired && ran(glimpse.begun) > limit).collect::<Vec<_>>()
+            let late = threads.iter().filter(|thread| thread.elapsed().is_some_and(|elapsed| elapsed > limit));
+            let late = late.filter_map(|thread| thread.look());
+            late.filter(|glimpse| !glimpse.expired && glimpse.elapsed > limit).collect::<Vec<_>>()
         };
         if let Some(limit) = self.startup_limit() {
             let late = late(limit);

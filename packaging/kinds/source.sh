@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# The source archive, the crates it needs, and Debian's source package of the two. Sourced by packaging/build.
+: "${top:?}" "${version:?}" "${deb_version:?}" "${SOURCE_DATE_EPOCH:?}"
+
+make_source() {
+    local orig=mod-wsgi_$version.orig stage=$top/target/source
+    rm -rf "$stage"
+    mkdir -p "$stage"
+    source_archive
+    vendor_archive "$stage"
+    command -v dpkg-source >/dev/null || { say "No dpkg-source here, so no mod-wsgi_$deb_version.dsc."; return; }
+    # Debian's source package: the same two files under the names it wants, and debian/.
+    cp "$top/dist/mod_wsgi-$version.tar.gz" "$stage/$orig.tar.gz"
+    cp "$top/dist/mod_wsgi-$version-vendor.tar.xz" "$stage/$orig-vendor.tar.xz"
+    tar -xf "$stage/$orig.tar.gz" -C "$stage"
+    tar -xf "$stage/$orig-vendor.tar.xz" -C "$stage/mod_wsgi-$version"
+    (cd "$stage" && dpkg-source --build "mod_wsgi-$version") >/dev/null
+    mv "$stage"/mod-wsgi_* "$top/dist/"
+    say "dist/mod-wsgi_$deb_version.dsc"
+}
+
+# The archive of the last commit, which is what a tag names.
+source_archive() {
+    local archive=mod_wsgi-$version.tar.gz
+    git -C "$top" rev-parse --verify --quiet HEAD >/dev/null || die "this folder is no clone of the repository, so there is no commit to take"
+    [ -z "$(git -C "$top" status --porcelain --untracked-files=no)" ] || say "Not in it: what is not committed."
+    git -C "$top" archive --format=tar --prefix="mod_wsgi-$version/" HEAD | gzip -9n >"$top/dist/$archive"
+    say "dist/$archive"
+}
+
+# vendor_archive FOLDER: the folder vendor with every crate in Cargo.lock, and cargo's configuration for it.
+vendor_archive() {
+    local stage=$1 archive=mod_wsgi-$version-vendor.tar.xz
+    (cd "$stage" && cargo vendor --quiet --locked --versioned-dirs --manifest-path "$top/Cargo.toml" vendor >config.toml)
+    mv "$stage/config.toml" "$stage/vendor/"
+    tar -C "$stage" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u+w,go-w,a+rX -cf - vendor |
+        xz -6 -T1 >"$top/dist/$archive"
+    rm -rf "$stage/vendor"
+    say "dist/$archive"
+}
