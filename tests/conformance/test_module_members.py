@@ -165,6 +165,10 @@ class TestApache:
         assert value(server, "apache.version")[:2] == (2, 4)
         assert value(server, "type(apache.build_date).__name__") == "str"
 
+    @pytest.mark.ours_only("the C module adds Python/3.x to the banner")
+    def test_its_description_names_no_python(self, server):
+        assert "Python" not in value(server, "apache.description")
+
     def test_its_numbers_are_those_of_the_mpm_in_daemons_too(self, server, site):
         processes, threads = value(server, "apache.maximum_processes, apache.threads_per_process")
         assert threads == (1 if site.mpm == "prefork" else 10)
