@@ -78,15 +78,16 @@ apt_run() {
 
 # system_need WHY PACKAGE...: the same by Debian's names, on Fedora and its relatives too.
 system_need() {
-    local why=$1 package missing=()
+    local why=$1 name missing=()
     shift
     if command -v apt-get >/dev/null; then
         apt_need "$why" "$@"
         return
     fi
     command -v dnf >/dev/null || die "this knows apt and dnf only; on other systems install by hand what Debian calls: $*"
-    for package in $(for package; do fedora_name "$package"; done); do
-        rpm -q --quiet --whatprovides "$package" || missing+=("$package")
+    for name; do
+        name=$(fedora_name "$name")
+        rpm -q --quiet --whatprovides "$name" || missing+=("$name")
     done
     [ "${#missing[@]}" -gt 0 ] || return 0
     say "Installing with dnf, $why: ${missing[*]}"
@@ -140,7 +141,9 @@ build_id() { LC_ALL=C readelf --notes "$1" | sed -n 's/.*Build ID: //p'; }
 
 # write_sums FOLDER: SHA256SUMS of the packages and sources in it.
 write_sums() {
-    (cd "$1" && find . -maxdepth 1 -type f ! -name SHA256SUMS -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum >SHA256SUMS)
+    rm -f "$1/SHA256SUMS"
+    (cd "$1" && find . -maxdepth 1 -type f ! -name .sums -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum) >"$1/.sums"
+    mv "$1/.sums" "$1/SHA256SUMS"
 }
 
 # cargo_tool CRATE VERSION [CARGO-ARGUMENT...]: puts a cargo subcommand into target/tools/bin, once.

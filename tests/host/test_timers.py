@@ -1,6 +1,9 @@
 """Requests that take too long, and interpreters that stand still: who is answered, what the log tells, what goes on."""
 
+import os
+import select
 import time
+from pathlib import Path
 
 import pytest
 from wire import HAS_BODY, LOG, REFUSE, WANT, WELCOME, request
@@ -40,6 +43,9 @@ APPLICATION = """
             ctypes.PyDLL(None).sleep(30)
         if what == "regex":
             re.match("(a+)+$", "a" * 60 + "b")
+        if what == "clock":
+            start_response("200 OK", [])
+            return [str(time.time()).encode()]
         if what == "read":
             environ["wsgi.input"].read()
         if what == "begun":
@@ -240,3 +246,31 @@ def test_a_request_whose_sender_has_gone_is_not_run(place):
     daemon.retire()
     assert daemon.wait() == 0
     assert "ran 0" not in daemon.text()
+
+
+def faketime():
+    """The library that shows a process another time of day than the system's."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    return found[0] if found else None
+
+
+@pytest.mark.skipif(not faketime(), reason="needs libfaketime, to set the clock of one process: apt-get install libfaketime")
+@pytest.mark.parametrize("jump", ["+1d", "-1d"])
+def test_a_clock_that_jumps_ends_nothing(place, script, jump):
+    clock = place.folder / "clock"
+    clock.write_text("+0")
+    environment = {**os.environ, "LD_PRELOAD": str(faketime()), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
+                   "DONT_FAKE_MONOTONIC": "1"}
+    daemon = place.start(threads=2, request_timeout=5000, inactivity_timeout=60000, startup_timeout=5000, restart_interval=600000,
+                         queue_timeout=5000, environment=environment).ready()
+    child, other = daemon.child(), daemon.child()
+    send(child, script, "clock")
+    before = float(child.answer().body)
+    send(child, script, "sleep1")
+    time.sleep(0.3)
+    clock.write_text(jump)
+    assert child.answer().body == b"ok"
+    send(other, script, "clock")
+    assert abs(float(other.answer().body) - before) > 80000, "its clock did jump"
+    time.sleep(1.5)
+    assert select.select([daemon.bell], [], [], 0)[0] == [] and daemon.process.poll() is None
