@@ -60,7 +60,7 @@ fn publish<'py>(
     let Some(callbacks) = callbacks(py, interpreter.state(), list) else { return Ok(()) };
     let (name_object, callbacks) = (py.interned(name)?, callbacks.copy_list()?.iterator()?);
     while let Some(callback) = callbacks.next()? {
-        let merged = match callback.call_named(&name_object, &payload.object()) {
+        let merged = match callback.call_named(&name_object, payload.object()) {
             Ok(answer) if answer.is_dict() => payload.object().update(&answer),
             Ok(_) => Ok(()),
             Err(raised) => Err(raised),
