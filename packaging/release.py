@@ -99,5 +99,6 @@ def files(version, when: datetime):
         "homebrew/Formula/mod_wsgi.rb": replaced("homebrew/Formula/mod_wsgi.rb", r'releases/download/[^"]*', archive),
         "docs/man/mod_wsgi.8": replaced("docs/man/mod_wsgi.8", r"^\.TH .*?$",
                                         f'.TH MOD_WSGI 8 {when:%Y-%m-%d} "mod_wsgi {version}" "System administration"'),
+        "stubs/pyproject.toml": replaced("stubs/pyproject.toml", r'^version = "[^"]*"', f'version = "{version}"'),
         "README.md": re.sub(r"libapache2-mod-wsgi-py3_[0-9.]+-1_amd64\.deb", f"libapache2-mod-wsgi-py3_{version}-1_amd64.deb", read("README.md")),
     }

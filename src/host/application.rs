@@ -11,6 +11,7 @@ pub mod metrics;
 mod adapter;
 mod advice;
 mod call;
+mod entries;
 mod environ;
 mod failure;
 mod file_wrapper;

@@ -179,6 +179,11 @@ class TestEvents:
         events = Events(server, "short")
         assert (events.answer.body, events["request_finished"]["output_length"]) == (b"123", 5)
 
+    @pytest.mark.ours_only("the C module sends while the application's request is still open")
+    def test_a_list_is_sent_when_python_has_been_left(self, server):
+        assert Events(server, "fine")["request_finished"]["output_time"] == 0.0
+        assert Events(server, "close")["request_finished"]["output_time"] > 0.0, "an iterable is sent piece by piece"
+
     def test_the_body_counts_as_far_as_the_application_has_read_it(self, server):
         finished = Events(server, "read", b"x" * 45)["request_finished"]
         assert finished["input_length"] == 45 and finished["input_reads"] >= 1

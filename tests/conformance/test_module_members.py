@@ -110,7 +110,9 @@ class TestMembers:
         seen = value(server, "mod_wsgi.subscribe_signals(5), mod_wsgi.signal_callbacks, mod_wsgi.signal_callbacks.clear()")
         assert seen[0] == 5
         if site.embedded:
-            assert server.log.find("wsgi:info.*in application") or server.log.find("wsgi:info.*line"), "the caller's stack is logged"
+            server.log.expect("wsgi:info.*, line [0-9]+, in application")
+        if site.embedded and under_test.OURS:
+            server.log.expect("wsgi:info.*WSGI7042")
 
     def test_request_timeout_is_an_exception_that_except_exception_does_not_catch(self, server):
         assert value(server, "mod_wsgi.RequestTimeout.__mro__[1] is BaseException, mod_wsgi.RequestTimeout.__module__") == (True, "mod_wsgi")
@@ -164,6 +166,10 @@ class TestApache:
         assert "mod_wsgi/" in value(server, "apache.description")
         assert value(server, "apache.version")[:2] == (2, 4)
         assert value(server, "type(apache.build_date).__name__") == "str"
+
+    @pytest.mark.ours_only("the C module adds Python/3.x to the banner")
+    def test_its_description_names_no_python(self, server):
+        assert "Python" not in value(server, "apache.description")
 
     def test_its_numbers_are_those_of_the_mpm_in_daemons_too(self, server, site):
         processes, threads = value(server, "apache.maximum_processes, apache.threads_per_process")

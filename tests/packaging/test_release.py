@@ -10,7 +10,7 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[2]
 FOLLOWERS = ["Cargo.toml", "Cargo.lock", "debian/changelog", "rpm/python3-mod_wsgi.spec", "homebrew/Formula/mod_wsgi.rb",
-             "docs/man/mod_wsgi.8", "README.md"]
+             "docs/man/mod_wsgi.8", "stubs/pyproject.toml", "README.md"]
 DAY = {"SOURCE_DATE_EPOCH": "1900000000"}
 
 

@@ -2,6 +2,7 @@
 //!
 //! Names, payloads and order are those of mod_wsgi 6.1.1. Where nobody listens to requests, each event costs a look at a list.
 
+use super::entries::Entries;
 use super::environ::Incoming;
 use super::failure;
 use super::interpreters::{Interpreter, Interpreters};
@@ -25,51 +26,25 @@ pub fn are_wanted(py: Python<'_>, state: &State) -> bool {
     callbacks(py, state, &state.names.event_callbacks).is_some()
 }
 
-/// What an event carries.
-struct Payload<'py>(Object<'py>);
-
-impl<'py> Payload<'py> {
-    fn new(py: Python<'py>) -> PyResult<'py, Self> {
-        py.dict().map(Self)
+/// What every event of a request carries.
+fn of<'py>(py: Python<'py>, request: &Request) -> PyResult<'py, Entries<'py>> {
+    let payload = Entries::new(py)?;
+    if let Some(id) = request.id(py) {
+        payload.put("request_id", &id)?;
     }
-
-    /// With what every event of a request has.
-    fn of(py: Python<'py>, request: &Request) -> PyResult<'py, Self> {
-        let payload = Self::new(py)?;
-        if let Some(id) = request.id(py) {
-            payload.put("request_id", &id)?;
-        }
-        if let Some(data) = request.data(py) {
-            payload.put("request_data", &data)?;
-        }
-        Ok(payload)
+    if let Some(data) = request.data(py) {
+        payload.put("request_data", &data)?;
     }
+    Ok(payload)
+}
 
-    fn put(&self, name: &str, value: &Object<'py>) -> PyResult<'py, ()> {
-        self.0.set_entry(&self.0.py().interned(name)?, value)
-    }
-
-    fn int(&self, name: &str, value: u64) -> PyResult<'py, ()> {
-        self.put(name, &self.0.py().int(i64::try_from(value).unwrap_or(i64::MAX))?)
-    }
-
-    fn float(&self, name: &str, value: f64) -> PyResult<'py, ()> {
-        self.put(name, &self.0.py().float(value)?)
-    }
-
-    /// Seconds since the epoch.
-    fn time(&self, name: &str, microseconds: u64) -> PyResult<'py, ()> {
-        self.float(name, microseconds as f64 / 1e6)
-    }
-
-    /// What start and end of a request have in common.
-    fn origin(&self, incoming: &Incoming<'_>) -> PyResult<'py, ()> {
-        self.int("thread_id", incoming.thread.into())?;
-        self.int("server_pid", incoming.facts.server_pid.into())?;
-        self.time("request_start", incoming.head.request_start)?;
-        self.time("queue_start", incoming.head.queue_start)?;
-        self.time("daemon_start", incoming.daemon_start)
-    }
+/// What the start and the end of a request carry.
+fn put_origin<'py>(payload: &Entries<'py>, incoming: &Incoming<'_>) -> PyResult<'py, ()> {
+    payload.int("thread_id", incoming.thread.into())?;
+    payload.int("server_pid", incoming.facts.server_pid.into())?;
+    payload.time("request_start", incoming.head.request_start)?;
+    payload.time("queue_start", incoming.head.queue_start)?;
+    payload.time("daemon_start", incoming.daemon_start)
 }
 
 /// Calls the callbacks of a list. What one answers, if it is a dictionary, the next ones get too; what one raises is logged,
@@ -80,13 +55,13 @@ fn publish<'py>(
     request: Option<&Request>,
     list: &Stored,
     name: &str,
-    payload: &Payload<'py>,
+    payload: &Entries<'py>,
 ) -> PyResult<'py, ()> {
     let Some(callbacks) = callbacks(py, interpreter.state(), list) else { return Ok(()) };
     let (name_object, callbacks) = (py.interned(name)?, callbacks.copy_list()?.iterator()?);
     while let Some(callback) = callbacks.next()? {
-        let merged = match callback.call_named(&name_object, &payload.0) {
-            Ok(answer) if answer.is_dict() => payload.0.update(&answer),
+        let merged = match callback.call_named(&name_object, payload.object()) {
+            Ok(answer) if answer.is_dict() => payload.object().update(&answer),
             Ok(_) => Ok(()),
             Err(raised) => Err(raised),
         };
@@ -116,7 +91,7 @@ impl ProcessEvent {
     }
 
     fn publish<'py>(self, py: Python<'py>, interpreter: &Interpreter) -> PyResult<'py, ()> {
-        let (payload, names) = (Payload::new(py)?, &interpreter.state().names);
+        let (payload, names) = (Entries::new(py)?, &interpreter.state().names);
         let list = match self {
             Self::Signal(name, number) => {
                 payload.put("signame", &py.text(name)?)?;
@@ -143,7 +118,7 @@ pub fn announce(interpreters: &'static Interpreters, event: ProcessEvent) {
     }
 }
 
-fn publish_request<'py>(py: Python<'py>, request: &Request, name: &str, payload: &Payload<'py>) -> PyResult<'py, ()> {
+fn publish_request<'py>(py: Python<'py>, request: &Request, name: &str, payload: &Entries<'py>) -> PyResult<'py, ()> {
     let list = &request.interpreter.state().names.event_callbacks;
     publish(py, request.interpreter, Some(request), list, name, payload)
 }
@@ -159,8 +134,8 @@ pub fn request_started<'py>(
     environ: &Object<'py>,
     application: &Object<'py>,
 ) -> PyResult<'py, Object<'py>> {
-    let payload = Payload::of(py, request)?;
-    payload.origin(incoming)?;
+    let payload = of(py, request)?;
+    put_origin(&payload, incoming)?;
     payload.int("daemon_connects", incoming.head.connects.into())?;
     payload.int("daemon_restarts", incoming.head.restarts.into())?;
     payload.time("application_start", incoming.application_start)?;
@@ -168,7 +143,7 @@ pub fn request_started<'py>(
     payload.put("callable_object", &py.latin1(incoming.head.callable)?)?;
     payload.put("request_environ", environ)?;
     publish_request(py, request, "request_started", &payload)?;
-    Ok(payload.0.entry(&py.interned("application_object")?).unwrap_or_else(|| application.clone()))
+    Ok(payload.object().entry(&py.interned("application_object")?).unwrap_or_else(|| application.clone()))
 }
 
 /// `response_started`, with the arguments of `start_response`.
@@ -185,7 +160,7 @@ pub fn response_started<'py>(
     if !are_wanted(py, request.interpreter.state()) {
         return Ok(());
     }
-    let payload = Payload::of(py, request)?;
+    let payload = of(py, request)?;
     payload.put("response_status", status)?;
     payload.put("response_headers", headers)?;
     payload.put("exception_info", exc_info)?;
@@ -200,7 +175,7 @@ pub fn request_exception<'py>(py: Python<'py>, request: &Request, raised: &Raise
     if !are_wanted(py, request.interpreter.state()) {
         return Ok(());
     }
-    let payload = Payload::of(py, request)?;
+    let payload = of(py, request)?;
     payload.put("exception_info", &raised.triple()?)?;
     publish_request(py, request, "request_exception", &payload)
 }
@@ -216,15 +191,15 @@ pub fn request_finished<'py>(
     figures: &Figures,
     cpu: Option<Cpu>,
 ) -> PyResult<'py, ()> {
-    let payload = Payload::of(py, request)?;
-    payload.origin(incoming)?;
+    let payload = of(py, request)?;
+    put_origin(&payload, incoming)?;
     let tally = &figures.tally;
     payload.int("input_reads", tally.input_reads)?;
     payload.int("input_length", tally.input_length)?;
-    payload.float("input_time", tally.input_time.as_secs_f64())?;
+    payload.seconds("input_time", tally.input_time)?;
     payload.int("output_length", tally.output_length)?;
     payload.int("output_writes", tally.output_writes)?;
-    payload.float("output_time", tally.output_time.as_secs_f64())?;
+    payload.seconds("output_time", tally.output_time)?;
     let application_time = figures.time(Phase::Application).as_secs_f64();
     if let Some(cpu) = cpu {
         let (user, system) = (cpu.user.as_secs_f64(), cpu.system.as_secs_f64());
@@ -237,7 +212,7 @@ pub fn request_finished<'py>(
     payload.time("application_finish", figures.finish)?;
     payload.float("application_time", application_time)?;
     payload.int("status", figures.status.into())?;
-    payload.float("gil_wait_time", figures.waits.time.as_secs_f64())?;
+    payload.seconds("gil_wait_time", figures.waits.time)?;
     payload.int("gil_wait_count", figures.waits.count.into())?;
     publish_request(py, request, "request_finished", &payload)
 }

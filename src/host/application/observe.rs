@@ -165,10 +165,7 @@ impl Observer {
         if !is_wanted {
             return Ok(());
         }
-        let cpu = self.cpu.map(|before| {
-            let now = usage::thread();
-            Cpu { user: now.user.saturating_sub(before.user), system: now.system.saturating_sub(before.system) }
-        });
+        let cpu = self.cpu.map(|before| usage::thread().since(before));
         events::request_finished(py, request, incoming, &figures, cpu)
     }
 }

@@ -134,13 +134,7 @@ fn in_python(
         Err(Missing::Failed) => return Outcome::Failed(500),
         Err(Missing::Changed) => return Outcome::Changed,
     };
-    let state = interpreter.state();
-    let callable = if head.callable == b"application" {
-        module.attribute(&state.names.application.get(py))
-    } else {
-        py.latin1(head.callable).and_then(|name| module.attribute(&name))
-    };
-    let Ok(callable) = callable else {
+    let Some(callable) = callable(py, interpreter, head, &module) else {
         let (name, path) = (String::from_utf8_lossy(head.callable), String::from_utf8_lossy(head.script));
         let text = format!("WSGI0089: the script {path} has no '{name}', the callable object it is to be called by");
         request.log(py, LogLevel::Error, &text);
@@ -149,26 +143,43 @@ fn in_python(
     let incoming = Incoming { application_start: clock::microseconds(), ..incoming };
     let mut observer = Observer::new(py, request);
     let served = serve(py, request, &callable, &incoming, &mut observer);
-    let committed = request.with(py, |inner| inner.response.committed);
-    let mut status = None;
-    let outcome = match served {
-        Ok(()) => Outcome::Complete,
-        Err(Stop::Gone) => Outcome::Gone,
-        Err(Stop::Short) => Outcome::Truncated,
-        Err(Stop::Raised(raised)) if raised.is_a(&state.types.request_timeout.get(py)) => {
-            let outcome = if committed { "the response is cut off" } else { "the client gets 504" };
-            request.log(py, LogLevel::Info, &format!("WSGI7025: RequestTimeout has ended the request; {outcome}"));
-            status = (!committed).then_some(504);
-            if committed { Outcome::Truncated } else { Outcome::Failed(504) }
-        }
-        Err(Stop::Raised(raised)) => {
-            report(py, request, &raised);
-            if committed { Outcome::Truncated } else { Outcome::Failed(500) }
-        }
-    };
+    let (outcome, status) = conclude(py, request, served);
     // What cannot be told for want of memory is not told.
     ignore(observer.finish(py, request, &incoming, status));
     outcome
+}
+
+/// The application in its script, if it is there.
+fn callable<'py>(
+    py: Python<'py>,
+    interpreter: &Interpreter,
+    head: &RequestHead<'_>,
+    module: &Object<'py>,
+) -> Option<Object<'py>> {
+    if head.callable == b"application" {
+        return module.attribute(&interpreter.state().names.application.get(py)).ok();
+    }
+    py.latin1(head.callable).and_then(|name| module.attribute(&name)).ok()
+}
+
+/// What became of a request, and the status for the client where it is not the application's; what went wrong is logged.
+fn conclude(py: Python<'_>, request: &Request, served: Result<(), Stop<'_>>) -> (Outcome, Option<u16>) {
+    let committed = request.with(py, |inner| inner.response.committed);
+    let failed = |status| if committed { Outcome::Truncated } else { Outcome::Failed(status) };
+    match served {
+        Ok(()) => (Outcome::Complete, None),
+        Err(Stop::Gone) => (Outcome::Gone, None),
+        Err(Stop::Short) => (Outcome::Truncated, None),
+        Err(Stop::Raised(raised)) if raised.is_a(&request.interpreter.state().types.request_timeout.get(py)) => {
+            let outcome = if committed { "the response is cut off" } else { "the client gets 504" };
+            request.log(py, LogLevel::Info, &format!("WSGI7025: RequestTimeout has ended the request; {outcome}"));
+            (failed(504), (!committed).then_some(504))
+        }
+        Err(Stop::Raised(raised)) => {
+            report(py, request, &raised);
+            (failed(500), None)
+        }
+    }
 }
 
 /// Logs what the application has raised, and tells it to whoever wants to hear.

@@ -11,6 +11,13 @@ pub struct Cpu {
     pub system: Duration,
 }
 
+impl Cpu {
+    /// What was used since then.
+    pub fn since(self, then: Self) -> Self {
+        Self { user: self.user.saturating_sub(then.user), system: self.system.saturating_sub(then.system) }
+    }
+}
+
 fn duration(time: libc::timeval) -> Duration {
     let part = |number: i64| u64::try_from(number).unwrap_or_default();
     Duration::from_secs(part(time.tv_sec)) + Duration::from_micros(part(time.tv_usec))

@@ -6,73 +6,11 @@
 use super::record::{Counter, PHASES, Phase};
 use super::thread::threads;
 use super::window::{ThreadFigures, TimeFigures, Window, is_armed, ready};
+use crate::application::entries::Entries;
 use crate::python::{Object, PyResult, Python};
 use crate::sys::{clock, usage};
 use mod_wsgi_core::launch::Launch;
 use std::time::Duration;
-
-/// A dictionary in the making.
-pub struct Report<'py>(Object<'py>);
-
-impl<'py> Report<'py> {
-    /// An empty one.
-    ///
-    /// # Errors
-    /// `MemoryError`.
-    pub fn new(py: Python<'py>) -> PyResult<'py, Self> {
-        py.dict().map(Self)
-    }
-
-    /// Sets an entry.
-    ///
-    /// # Errors
-    /// `MemoryError`.
-    pub fn put(&self, name: &str, value: &Object<'py>) -> PyResult<'py, ()> {
-        self.0.set_entry(&self.0.py().interned(name)?, value)
-    }
-
-    /// Sets an entry to an `int`.
-    ///
-    /// # Errors
-    /// `MemoryError`.
-    pub fn int(&self, name: &str, value: u64) -> PyResult<'py, ()> {
-        self.put(name, &self.0.py().int(i64::try_from(value).unwrap_or(i64::MAX))?)
-    }
-
-    /// Sets an entry to a `float`.
-    ///
-    /// # Errors
-    /// `MemoryError`.
-    pub fn float(&self, name: &str, value: f64) -> PyResult<'py, ()> {
-        self.put(name, &self.0.py().float(value)?)
-    }
-
-    /// Sets an entry to seconds since the epoch.
-    ///
-    /// # Errors
-    /// `MemoryError`.
-    pub fn time(&self, name: &str, microseconds: u64) -> PyResult<'py, ()> {
-        self.float(name, microseconds as f64 / 1e6)
-    }
-
-    fn ints(&self, name: &str, values: impl Iterator<Item = u64>) -> PyResult<'py, ()> {
-        let py = self.0.py();
-        let values =
-            values.map(|value| py.int(i64::try_from(value).unwrap_or(i64::MAX))).collect::<PyResult<'_, _>>()?;
-        self.put(name, &py.list(values)?)
-    }
-
-    fn seconds(&self, name: &str, values: impl Iterator<Item = Duration>) -> PyResult<'py, ()> {
-        let py = self.0.py();
-        let values = values.map(|value| py.float(value.as_secs_f64())).collect::<PyResult<'_, _>>()?;
-        self.put(name, &py.list(values)?)
-    }
-
-    /// The dictionary.
-    pub fn done(self) -> Object<'py> {
-        self.0
-    }
-}
 
 /// `request_metrics()`: what requests have cost since it was called before; `None` where nothing is recorded.
 ///
@@ -82,7 +20,7 @@ pub fn request_metrics<'py>(py: Python<'py>, launch: &Launch) -> PyResult<'py, O
     let Some((window, resident)) = py.detach(|| Window::take().map(|window| (window, usage::resident()))) else {
         return Ok(py.none());
     };
-    let report = Report::new(py)?;
+    let report = Entries::new(py)?;
     let (stop, period) = (clock::microseconds() as f64 / 1e6, window.period.as_secs_f64());
     report.int("pid", std::process::id().into())?;
     report.float("start_time", stop - period)?;
@@ -95,7 +33,7 @@ pub fn request_metrics<'py>(py: Python<'py>, launch: &Launch) -> PyResult<'py, O
     Ok(report.done())
 }
 
-fn put_process<'py>(report: &Report<'py>, window: &Window, resident: u64) -> PyResult<'py, ()> {
+fn put_process<'py>(report: &Entries<'py>, window: &Window, resident: u64) -> PyResult<'py, ()> {
     let (user, system) = (window.cpu.user, window.cpu.system);
     for (name, time) in [("cpu_user", user), ("cpu_system", system), ("cpu", user + system)] {
         let rate = time.as_secs_f64() / window.period.as_secs_f64();
@@ -107,7 +45,7 @@ fn put_process<'py>(report: &Report<'py>, window: &Window, resident: u64) -> PyR
     report.int("memory_rss", resident)
 }
 
-fn put_counters<'py>(report: &Report<'py>, window: &Window) -> PyResult<'py, ()> {
+fn put_counters<'py>(report: &Entries<'py>, window: &Window) -> PyResult<'py, ()> {
     report.int("request_count", window.requests)?;
     report.float("request_throughput", window.requests as f64 / window.period.as_secs_f64())?;
     for (name, counter) in [
@@ -127,7 +65,7 @@ fn put_counters<'py>(report: &Report<'py>, window: &Window) -> PyResult<'py, ()>
     Ok(())
 }
 
-fn put_threads<'py>(report: &Report<'py>, window: &Window, launch: &Launch) -> PyResult<'py, ()> {
+fn put_threads<'py>(report: &Entries<'py>, window: &Window, launch: &Launch) -> PyResult<'py, ()> {
     let most = launch.threads.max(1);
     let mut slots = vec![ThreadFigures::default(); most as usize];
     for figures in &window.threads {
@@ -144,13 +82,13 @@ fn put_threads<'py>(report: &Report<'py>, window: &Window, launch: &Launch) -> P
     for name in ["request_threads_completed", "request_threads_buckets"] {
         report.ints(name, slots.iter().map(|slot| slot.completed))?;
     }
-    report.seconds("request_threads_busy_time", slots.iter().map(|slot| slot.busy))?;
-    report.seconds("request_threads_cpu_time", slots.iter().map(|slot| slot.cpu))?;
-    report.seconds("request_threads_current_elapsed", slots.iter().map(|slot| slot.elapsed))?;
-    report.seconds("request_threads_max_duration", slots.iter().map(|slot| slot.longest))
+    report.all_seconds("request_threads_busy_time", slots.iter().map(|slot| slot.busy))?;
+    report.all_seconds("request_threads_cpu_time", slots.iter().map(|slot| slot.cpu))?;
+    report.all_seconds("request_threads_current_elapsed", slots.iter().map(|slot| slot.elapsed))?;
+    report.all_seconds("request_threads_max_duration", slots.iter().map(|slot| slot.longest))
 }
 
-fn put_times<'py>(py: Python<'py>, report: &Report<'py>, window: &Window, is_daemon: bool) -> PyResult<'py, ()> {
+fn put_times<'py>(py: Python<'py>, report: &Entries<'py>, window: &Window, is_daemon: bool) -> PyResult<'py, ()> {
     let completed = window.counter(Counter::Completed);
     for ((phase, name), figures) in PHASES.into_iter().zip(&window.times) {
         let is_there = is_daemon || !matches!(phase, Phase::Queue | Phase::Daemon);
@@ -184,22 +122,22 @@ pub fn process_metrics<'py>(py: Python<'py>) -> PyResult<'py, Object<'py>> {
     threads.sort_by_key(|thread| thread.number);
     let ((cpu, max_rss), resident) = py.detach(|| (usage::process(), usage::resident()));
     let (ready, now) = (ready(), clock::microseconds());
-    let report = Report::new(py)?;
+    let report = Entries::new(py)?;
     report.int("pid", std::process::id().into())?;
     report.time("request_busy_time", threads.iter().map(|thread| thread.busy()).sum())?;
     report.int("request_count", threads.iter().map(|thread| thread.brackets()).sum())?;
     report.int("memory_max_rss", max_rss.max(resident))?;
     report.int("memory_rss", resident)?;
-    report.float("cpu_user_time", cpu.user.as_secs_f64())?;
-    report.float("cpu_system_time", cpu.system.as_secs_f64())?;
-    report.float("cpu_time", (cpu.user + cpu.system).as_secs_f64())?;
+    report.seconds("cpu_user_time", cpu.user)?;
+    report.seconds("cpu_system_time", cpu.system)?;
+    report.seconds("cpu_time", cpu.user + cpu.system)?;
     report.time("restart_time", ready)?;
     report.time("current_time", now)?;
     report.int("running_time", now.saturating_sub(ready) / 1_000_000)?;
     report.int("request_threads", threads.len() as u64)?;
     report.int("active_requests", threads.iter().filter(|thread| thread.elapsed().is_some()).count() as u64)?;
     let entry = |thread: &&super::thread::Thread| {
-        let entry = Report::new(py)?;
+        let entry = Entries::new(py)?;
         entry.int("thread_id", thread.number.into())?;
         entry.int("request_count", thread.calls.get())?;
         Ok(entry.done())

@@ -1,6 +1,6 @@
 //! `mod_wsgi.server_metrics()`: httpd's scoreboard as dictionaries.
 
-use super::report::Report;
+use crate::application::entries::Entries;
 use crate::application::request;
 use crate::python::{Object, PyResult, Python};
 use crate::sys::{apache, clock};
@@ -17,7 +17,7 @@ pub fn server_metrics<'py>(py: Python<'py>, launch: &Launch) -> PyResult<'py, Ob
         return Ok(py.none());
     };
     let now = clock::microseconds();
-    let report = Report::new(py)?;
+    let report = Entries::new(py)?;
     report.int("server_limit", board.server_limit.into())?;
     report.int("thread_limit", board.thread_limit.into())?;
     report.int("running_generation", board.generation.into())?;
@@ -40,7 +40,7 @@ fn read(py: Python<'_>, launch: &Launch) -> Option<Scoreboard> {
 }
 
 fn process<'py>(py: Python<'py>, number: usize, process: &Process, threads: u32) -> PyResult<'py, Object<'py>> {
-    let report = Report::new(py)?;
+    let report = Entries::new(py)?;
     report.int("process_num", number as u64)?;
     report.int("pid", process.pid.into())?;
     report.int("generation", process.generation.into())?;
@@ -53,7 +53,7 @@ fn process<'py>(py: Python<'py>, number: usize, process: &Process, threads: u32)
 }
 
 fn worker<'py>(py: Python<'py>, worker: &Worker) -> PyResult<'py, Object<'py>> {
-    let report = Report::new(py)?;
+    let report = Entries::new(py)?;
     report.int("thread_num", worker.thread_num.into())?;
     report.int("generation", worker.generation.into())?;
     report.put("status", &py.interned(worker.letter())?)?;

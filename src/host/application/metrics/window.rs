@@ -195,10 +195,7 @@ impl Window {
         });
         Self {
             period: Duration::from_micros(now.at.saturating_sub(then.at).max(1)),
-            cpu: usage::Cpu {
-                user: now.cpu.user.saturating_sub(then.cpu.user),
-                system: now.cpu.system.saturating_sub(then.cpu.system),
-            },
+            cpu: now.cpu.since(then.cpu),
             requests: now.requests - then.requests,
             counters,
             times,
