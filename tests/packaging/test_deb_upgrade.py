@@ -149,12 +149,12 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [f"{sys.version_info[0]}.{sys.version_info[1]} {sys.prefix}".encode()]
 ''')
-    debian.put("/etc/apache2/conf-available/other.conf", """
+    debian.put("/etc/apache2/conf-available/virtual.conf", """
 WSGIDaemonProcess other user=games group=games python-home=/srv/venv
 WSGIScriptAlias /other /srv/site/version.wsgi process-group=other application-group=%{GLOBAL}
 WSGIScriptAlias /default /srv/site/version.wsgi process-group=site application-group=%{GLOBAL}
 """)
-    debian.run("a2enconf -q other && apache2ctl configtest && apache2ctl graceful")
+    debian.run("a2enconf -q virtual && apache2ctl configtest && apache2ctl graceful")
     answers(debian)
     other = debian.run("/srv/venv/bin/python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'").strip()
     assert debian.get("/other").body == f"{other} /srv/venv"
