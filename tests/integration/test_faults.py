@@ -115,6 +115,7 @@ class TestStoppedProcess:
         stopped = process_of(server)
         os.kill(stopped, signal.SIGSTOP)
         try:
+            processes.wait_until(lambda: processes.status(stopped, "State")[0] == "T", "all its threads stand still")
             begun = time.monotonic()
             assert server.get("/").status == 504
             assert time.monotonic() - begun < 6

@@ -181,7 +181,7 @@ fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector, announcer
     if haste != Some(Haste::Prompt) {
         watch(after(Instant::now(), launch.shutdown_timeout));
     }
-    if !announcer.is_done() {
+    if !announcer.is_done() && !inspector.is_away() {
         let text =
             "WSGI7044: a callback for process_stopping or process_signal still runs, and the process ends without it";
         log::write(LogLevel::Warning, text);
