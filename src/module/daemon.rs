@@ -224,6 +224,7 @@ fn encode(r: Request<'_>, resolved: &Resolved, has_body: bool) -> Encoded {
             + u8::from(resolved.ignore_activity) * IGNORE_ACTIVITY,
         log_level: log::level_of_request(r),
         request_start: r.time(),
+        read_at: uptime_now().saturating_sub(microseconds_now().saturating_sub(r.time())),
         queue_start: microseconds_now(),
         script: &resolved.script,
         callable: &resolved.callable,
@@ -259,6 +260,12 @@ fn add_eager_body(r: Request<'_>, encoded: &mut Encoded) {
     }
     put_frame(&mut encoded.bytes, Kind::Body, if last { BODY_LAST } else { 0 }, &piece);
     encoded.body_left = !last;
+}
+
+/// The system's monotonic clock, in microseconds.
+fn uptime_now() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1000
 }
 
 fn microseconds_now() -> u64 {

@@ -144,6 +144,7 @@ pub fn serve(r: Request<'_>, settings: &Settings, resolved: &Resolved) -> Result
         settings: if resolved.script_reloading { RELOADING } else { 0 },
         log_level: log::level_of_request(r),
         request_start: r.time(),
+        read_at: 0,
         queue_start: 0,
         script: &resolved.script,
         callable: &resolved.callable,

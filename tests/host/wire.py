@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import struct
+import time
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src/core"
@@ -45,8 +46,9 @@ def hello(version=VERSION, protocol=PROTOCOL):
 
 
 def request(script, environ, *, callable="application", group="", settings=0, start=0, flags=0, level=DEBUG,
-            connects=1, restarts=0):
-    payload = struct.pack("<BBHHQQ", settings, level, connects, restarts, start, start) + text(script) + text(callable) + text(group)
+            connects=1, restarts=0, read_at=None):
+    read_at = int(time.monotonic() * 1e6) if read_at is None else read_at
+    payload = struct.pack("<BBHHQQQ", settings, level, connects, restarts, start, read_at, start) + text(script) + text(callable) + text(group)
     for name, value in environ.items():
         number = KEYS.index(name) + 1 if name in KEYS else 0
         payload += bytes([number]) + (b"" if number else text(name)) + struct.pack("<I", len(value)) + value.encode("latin-1")

@@ -5,6 +5,7 @@
 
 import http.client
 import os
+import subprocess
 import threading
 import time
 
@@ -248,3 +249,61 @@ class TestIdleReloads:
         assert late["threads"] == early["threads"] == 1
         # httpd's own pools settle at first; 1 KiB for each reload would be a leak.
         assert late["memory"] <= early["memory"] + 256 + ROUNDS, (early, late)
+
+
+KEYS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Each thread-local key that is made or given back is a byte in a file. */
+static void note(const char *variable) {
+    int file = open(getenv(variable), O_WRONLY | O_APPEND | O_CREAT, 0666);
+    if (file >= 0) { if (write(file, "k", 1)) {} close(file); }
+}
+int pthread_key_create(pthread_key_t *key, void (*end)(void *)) {
+    int (*real)(pthread_key_t *, void (*)(void *)) = dlsym(RTLD_NEXT, "pthread_key_create");
+    note("KEYS_MADE");
+    return real(key, end);
+}
+int pthread_key_delete(pthread_key_t key) {
+    int (*real)(pthread_key_t) = dlsym(RTLD_NEXT, "pthread_key_delete");
+    note("KEYS_GIVEN_BACK");
+    return real(key);
+}
+/* One of its own shows that it counts. */
+__attribute__((constructor)) static void begin(void) {
+    pthread_key_t key;
+    pthread_key_create(&key, NULL);
+}
+"""
+
+
+@pytest.mark.ours_only("the C module keeps interpreters in the parent")
+class TestThreadLocalKeys:
+    """A process has 1024 of them. A module that is loaded anew at each reload and takes one each time ends them."""
+
+    def test_reloads_take_none(self, new_server):
+        server = new_server("event", "daemon")
+        folder = server.site.root
+        (folder / "keys.c").write_text(KEYS)
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", folder / "keys.so", folder / "keys.c", "-ldl"], check=True)
+        made, given_back = folder / "made", folder / "given-back"
+        server.extra_environment = {"LD_PRELOAD": str(folder / "keys.so"), "KEYS_MADE": str(made), "KEYS_GIVEN_BACK": str(given_back)}
+        configure(server.site)
+        server.start()
+
+        def live():
+            return made.stat().st_size - (given_back.stat().st_size if given_back.exists() else 0)
+        assert live() > 0, "keys are not counted"
+        for _ in range(3):
+            server.graceful()
+        early, children = live(), made.stat().st_size
+        for _ in range(10 * ROUNDS):
+            server.graceful()
+        # Apache's children write to the same files: what they make they take along, a bounded number each.
+        each = (made.stat().st_size - children) / (10 * ROUNDS)
+        assert live() <= early + each + 2, (early, live(), each)

@@ -1,18 +1,21 @@
 """Fixtures of the package tests.
 
-WSGI_PACKAGING_SUITES names the Debian suites to test on (default: bookworm trixie); WSGI_UNDER_TEST=theirs runs the
+WSGI_PACKAGING_SUITES names the Debian suites to test on (default: those that packaging/platforms.toml wants in CI); WSGI_UNDER_TEST=theirs runs the
 life-cycle with the distribution's own package, which proves the tests themselves.
 """
 
 import os
 import subprocess
+import tomllib
 from pathlib import Path
 
 import machine
 import pytest
 
 NAME = "libapache2-mod-wsgi-py3"
-SUITES = os.environ.get("WSGI_PACKAGING_SUITES", "bookworm trixie").split()
+MATRIX = tomllib.loads((machine.TOP / "packaging/platforms.toml").read_text())["platform"]
+IN_CI = [platform["suite"] for platform in MATRIX if platform["tests"] == "ci" and "suite" in platform]
+SUITES = os.environ.get("WSGI_PACKAGING_SUITES", "").split() or IN_CI
 OURS = os.environ.get("WSGI_UNDER_TEST", "ours") == "ours"
 
 

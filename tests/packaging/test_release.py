@@ -122,7 +122,7 @@ def test_a_release_needs_pinned_images_and_its_packages(project):
     dist = project / "dist"
     (dist / "homebrew/Formula").mkdir(parents=True)
     for name in ("libapache2-mod-wsgi-py3_7.1.0-1_amd64.deb", "python3-mod_wsgi-7.1.0-1.x86_64.rpm", "mod_wsgi-7.1.0.tar.gz",
-                 "mod_wsgi-7.1.0.cdx.json"):
+                 "mod_wsgi-7.1.0-x86_64.cdx.json"):
         (dist / name).write_text(name)
     sums = run(dist, "sh", "-c", "sha256sum mod* lib* pyth*").stdout
     (dist / "SHA256SUMS").write_text(sums)

@@ -22,6 +22,9 @@ pub struct RequestHead<'a> {
     pub restarts: u16,
     /// When Apache read the request, in microseconds since the epoch.
     pub request_start: u64,
+    /// The same on the system's monotonic clock, in microseconds, for whoever measures how long it waits: nobody sets that
+    /// clock, and all processes share it. 0 in embedded mode.
+    pub read_at: u64,
     /// When the child began to look for a daemon, in microseconds since the epoch; 0 in embedded mode.
     pub queue_start: u64,
     /// Path of the script.
@@ -47,6 +50,7 @@ impl<'a> RequestHead<'a> {
             connects: reader.u16()?,
             restarts: reader.u16()?,
             request_start: reader.u64()?,
+            read_at: reader.u64()?,
             queue_start: reader.u64()?,
             script: reader.bytes()?,
             callable: reader.bytes()?,
@@ -65,6 +69,8 @@ pub struct RequestHeadWriter<'a> {
     pub log_level: u8,
     /// See [`RequestHead::request_start`].
     pub request_start: u64,
+    /// See [`RequestHead::read_at`].
+    pub read_at: u64,
     /// See [`RequestHead::queue_start`].
     pub queue_start: u64,
     /// See [`RequestHead::script`].
@@ -84,6 +90,7 @@ impl RequestHeadWriter<'_> {
         // Both numbers of attempts, which `set_attempts` sets.
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&self.request_start.to_le_bytes());
+        out.extend_from_slice(&self.read_at.to_le_bytes());
         out.extend_from_slice(&self.queue_start.to_le_bytes());
         put_bytes(out, self.script);
         put_bytes(out, self.callable);
@@ -115,6 +122,7 @@ mod tests {
             settings: RELOADING,
             log_level: 6,
             request_start: 1,
+            read_at: 3,
             queue_start: 2,
             script: b"/srv/app.wsgi",
             callable: b"application",

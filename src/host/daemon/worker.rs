@@ -11,9 +11,7 @@ use crate::ignore;
 use crate::log;
 use crate::python::caught;
 use crate::sys::clock;
-use mod_wsgi_core::wire::{
-    BODY_LAST, END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, RequestHead, Welcome,
-};
+use mod_wsgi_core::wire::{BODY_LAST, END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, Welcome};
 use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
@@ -130,10 +128,10 @@ fn refuse_stranger(connection: &mut Connection) {
     }
 }
 
-/// How long a request may wait for a thread has passed.
-fn is_too_old(service: &Service, head: &RequestHead<'_>, now: u64) -> bool {
+/// Whether a request that has waited so many microseconds has waited longer for a thread than it may.
+fn is_too_old(service: &Service, waited: u64) -> bool {
     let limit = service.interpreters.launch().queue_timeout;
-    limit > 0 && now.saturating_sub(head.request_start) > limit.saturating_mul(1000)
+    limit > 0 && waited > limit.saturating_mul(1000)
 }
 
 /// Runs the request at the front of a connection; answers whether another one may follow.
@@ -147,7 +145,8 @@ fn serve(service: &Service, progress: &'static Progress, connection: &mut Connec
     let Ok(Unit::Request { head, has_body, claimed, first, length }) = connection.unit() else { return false };
     let load = service.count_load(claimed);
     link.begin(has_body, first);
-    if is_too_old(service, &head, now) {
+    let waited = clock::uptime().saturating_sub(head.read_at);
+    if is_too_old(service, waited) {
         let reason = "WSGI0084: the request waited longer than queue-timeout for a thread of the daemon process";
         return answer(service, connection, link, length, |link, _| {
             link.refuse(Refusal { status: 504, retry: false, reason: reason.as_bytes() });
@@ -165,7 +164,7 @@ fn serve(service: &Service, progress: &'static Progress, connection: &mut Connec
     if counts {
         service.note_activity();
     }
-    if now.saturating_sub(head.queue_start) > WORTH_A_LOOK && link.is_closed() {
+    if waited > WORTH_A_LOOK && link.is_closed() {
         // Whoever sent it has answered its client without us meanwhile: queue-timeout, socket-timeout, or a client that left.
         return false;
     }

@@ -61,6 +61,12 @@ pub fn steady() -> u64 {
     BEGIN.get_or_init(Instant::now).elapsed().as_micros() as u64 + 1
 }
 
+/// The system's monotonic clock, in microseconds.
+pub fn uptime() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1000
+}
+
 /// The system's number of this thread.
 pub fn thread_number() -> i64 {
     rustix::thread::gettid().as_raw_nonzero().get().into()

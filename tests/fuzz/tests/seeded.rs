@@ -62,6 +62,7 @@ fn damaged_frames_are_understood_or_refused() {
         settings: RELOADING,
         log_level: 7,
         request_start: 1,
+        read_at: 3,
         queue_start: 2,
         script: b"/s",
         callable: b"application",
