@@ -29,8 +29,12 @@ pub mod board {
     pub const SLOTS: usize = 1024;
     /// Where the loads begin, in bytes.
     pub const LOADS: usize = SLOTS * 4;
+    /// Where the figures begin, in bytes: native `u64`s in which Apache's children count the group's requests.
+    pub const FIGURES: usize = LOADS * 2;
+    /// How many of them there are.
+    pub const FIGURE_COUNT: usize = 1024;
     /// Size of it all in bytes.
-    pub const SIZE: usize = LOADS * 2;
+    pub const SIZE: usize = FIGURES + FIGURE_COUNT * 8;
     /// No process.
     pub const EMPTY: u32 = 0;
     /// Started, and not ready to take requests.

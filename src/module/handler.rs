@@ -1,5 +1,7 @@
 //! The content handler: checks a request, resolves where it runs, and has it run there.
 
+use std::time::Instant;
+
 use mod_wsgi_core::group_name::{self, Facts};
 use mod_wsgi_core::script_call::{Answer, Function};
 use mod_wsgi_core::wire::{Key, LogLevel};
@@ -9,6 +11,9 @@ use crate::apache::{DECLINED, log};
 use crate::config::{HandlerScript, MapHead, Routing};
 use crate::embedded;
 use crate::environ::{self, merge_slashes};
+use crate::figures;
+use crate::metrics;
+use crate::startup::Runtime;
 
 /// What applies to one request, after directives and alias options.
 #[derive(Debug, Clone)]
@@ -55,6 +60,9 @@ pub const INTERNAL_ERROR: Status = 500;
 /// Answers requests for `wsgi-script`, and for what `WSGIHandlerScript` names.
 pub fn hook_handler(r: Request<'_>) -> i32 {
     let Some(name) = r.handler() else { return DECLINED };
+    if name == metrics::HANDLER {
+        return metrics::answer(r);
+    }
     let handler = r.dir_config().handlers.iter().find(|handler| handler.name == name);
     if handler.is_none() && name != b"wsgi-script" && name != b"application/x-httpd-wsgi" {
         return DECLINED;
@@ -78,17 +86,26 @@ fn serve(r: Request<'_>, handler: Option<&HandlerScript>) -> Result<i32, Status>
     let Some(runtime) = &config.runtime else {
         return Err(refuse(r, INTERNAL_ERROR, "WSGI0210: mod_wsgi has not been set up in this process"));
     };
-    if !resolved.process_group.is_empty() {
-        return crate::daemon::serve(r, runtime, &resolved, has_body);
+    let begun = Instant::now();
+    let answered = run(r, runtime, &resolved, has_body);
+    if let Some(board) = runtime.board(&resolved.process_group) {
+        figures::record(board, r, &answered, begun.elapsed(), resolved.server_pid);
     }
-    if config.restrict_embedded == Some(true) {
+    answered
+}
+
+fn run(r: Request<'_>, runtime: &Runtime, resolved: &Resolved, has_body: bool) -> Result<i32, Status> {
+    if !resolved.process_group.is_empty() {
+        return crate::daemon::serve(r, runtime, resolved, has_body);
+    }
+    if r.server().config().restrict_embedded == Some(true) {
         return Err(refuse(
             r,
             INTERNAL_ERROR,
             "WSGI0143: embedded mode is forbidden by WSGIRestrictEmbedded: name a daemon process group with WSGIProcessGroup",
         ));
     }
-    crate::embedded::serve(r, &runtime.embedded, &resolved)
+    crate::embedded::serve(r, &runtime.embedded, resolved)
 }
 
 /// Logs why a request is refused.

@@ -24,6 +24,8 @@ pub struct Runtime {
     groups: Vec<ClientGroup>,
     /// Embedded mode's settings.
     pub embedded: crate::embedded::Settings,
+    /// Where embedded requests are counted.
+    pub embedded_board: Arc<supervisor::Board>,
 }
 
 impl Runtime {
@@ -31,6 +33,21 @@ impl Runtime {
     #[must_use]
     pub fn group(&self, name: &[u8]) -> Option<&ClientGroup> {
         self.groups.iter().find(|group| group.definition.options.name.as_bytes() == name)
+    }
+
+    /// The groups.
+    #[must_use]
+    pub fn groups(&self) -> &[ClientGroup] {
+        &self.groups
+    }
+
+    /// Where requests of a group are counted; the empty name is embedded mode.
+    #[must_use]
+    pub fn board(&self, group: &[u8]) -> Option<&supervisor::Board> {
+        if group.is_empty() {
+            return Some(&self.embedded_board);
+        }
+        self.group(group).map(|group| &*group.reach.board)
     }
 
     /// Whether there is any group.
@@ -89,7 +106,8 @@ pub fn post_config(pconf: Pool<'_>, main: Server<'_>) -> Result<Option<Arc<Runti
         user,
     });
     let embedded = crate::embedded::Settings::new(config, definitions, hosts);
-    Ok(Some(Arc::new(Runtime { groups: groups.collect(), embedded })))
+    let embedded_board = supervisor::embedded_board()?;
+    Ok(Some(Arc::new(Runtime { groups: groups.collect(), embedded, embedded_board })))
 }
 
 /// Free threading is of a whole process, so a section for some of its interpreters cannot set it.

@@ -45,7 +45,8 @@ const SHORT_LIFE: Duration = Duration::from_secs(2);
 const SHORT_LIVES: u32 = 5;
 
 /// All groups of this httpd. It outlives configurations, as the processes do.
-static REGISTRY: Mutex<Registry> = Mutex::new(Registry { groups: Vec::new(), parent: 0, sockets: 0, bell: None });
+static REGISTRY: Mutex<Registry> =
+    Mutex::new(Registry { groups: Vec::new(), parent: 0, sockets: 0, bell: None, embedded: None });
 
 fn registry() -> MutexGuard<'static, Registry> {
     // After a panic the registry is still a list of processes to stop.
@@ -61,6 +62,8 @@ struct Registry {
     sockets: u32,
     /// There from the first group on.
     bell: Option<Bell>,
+    /// Where embedded requests are counted.
+    embedded: Option<Arc<Board>>,
 }
 
 /// A group of daemon processes.
@@ -117,6 +120,20 @@ pub struct Reach {
     pub socket: std::path::PathBuf,
     /// State of its processes.
     pub board: Arc<Board>,
+}
+
+/// Where embedded requests are counted, for all of this httpd. Called in the parent.
+///
+/// # Errors
+/// A sentence, where there is no memory for it.
+pub fn embedded_board() -> Result<Arc<Board>, String> {
+    let mut registry = registry();
+    if let Some(board) = &registry.embedded {
+        return Ok(Arc::clone(board));
+    }
+    let board =
+        Board::new().map_err(|error| format!("WSGI7052: there is no memory to count embedded requests in: {error}"))?;
+    Ok(Arc::clone(registry.embedded.insert(Arc::new(board))))
 }
 
 /// Brings the groups in line with a new configuration; answers how each is reached, in the order of `plans`.

@@ -15,7 +15,7 @@ from wire import VERSION, Child
 
 TOP = Path(__file__).parents[2]
 BUILT = Path(os.environ.get("MOD_WSGI_BUILT", TOP / "target/mod_wsgi"))
-BOARD_SIZE = 8192
+BOARD_SIZE = 16384
 EMPTY, STARTING, READY, RETIRING, FAILED = range(5)
 
 #: The fields of a launch block in their order, read from where they are declared.

@@ -167,6 +167,18 @@ impl<'r> Request<'r> {
         u64::try_from(field!(self, request_time)).unwrap_or_default()
     }
 
+    /// Bytes of the response body that have gone through httpd's filters so far.
+    #[must_use]
+    pub fn bytes_sent(self) -> u64 {
+        u64::try_from(field!(self, bytes_sent)).unwrap_or_default()
+    }
+
+    /// Status of the response.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        u16::try_from(field!(self, status)).unwrap_or_default()
+    }
+
     /// Whether only the head of the response is wanted.
     #[must_use]
     pub fn head_only(self) -> bool {

@@ -3,9 +3,9 @@
 use std::ffi::c_void;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use mod_wsgi_core::launch::board::{FAILED, LOADS, READY, SIZE, SLOTS};
+use mod_wsgi_core::launch::board::{FAILED, FIGURE_COUNT, FIGURES, LOADS, READY, RETIRING, SIZE, SLOTS};
 
 /// A group's page. It is mapped before httpd forks, so its children have it too; daemons get the file.
 #[derive(Debug)]
@@ -42,9 +42,34 @@ impl Board {
         self.file.as_fd()
     }
 
+    /// States and loads.
     fn numbers(&self) -> &[AtomicU32] {
-        // SAFETY: the mapping holds SIZE bytes of aligned u32, lives as long as `self`, and is only accessed as atomics.
-        unsafe { std::slice::from_raw_parts(self.page.as_ptr(), SIZE / 4) }
+        // SAFETY: the mapping holds more aligned u32, lives as long as `self`, and is only accessed as atomics.
+        unsafe { std::slice::from_raw_parts(self.page.as_ptr(), FIGURES / 4) }
+    }
+
+    /// The numbers in which Apache's children count the group's requests.
+    #[must_use]
+    pub fn figures(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping holds so many aligned u64 from that place on, lives as long as `self`, and is only accessed as
+        // atomics; `numbers` is not used for this part.
+        unsafe { std::slice::from_raw_parts(self.page.as_ptr().cast::<AtomicU64>().add(FIGURES / 8), FIGURE_COUNT) }
+    }
+
+    /// How many processes are in each state, by its number, and how many requests those have that take some.
+    #[must_use]
+    pub fn census(&self) -> ([u32; 5], u32) {
+        let (mut states, mut busy) = ([0; 5], 0);
+        for (slot, state) in (0_u32..).zip(self.slots()) {
+            let state = state.load(Ordering::Acquire);
+            if let Some(count) = states.get_mut(state as usize) {
+                *count += 1;
+            }
+            if matches!(state, READY | RETIRING) {
+                busy += self.load_of(slot);
+            }
+        }
+        (states, busy)
     }
 
     fn slots(&self) -> &[AtomicU32] {
