@@ -27,7 +27,7 @@ def builder(request):
 
 def test_dpkg_buildpackage_makes_the_package_from_the_dsc(builder):
     debian, suite = builder
-    debian.apt("install", "debhelper", "apache2-dev", "libclang-dev", "python3", "dpkg-dev", RUST.get(suite, "cargo rustc"))
+    debian.apt("install", "build-essential", "debhelper", "apache2-dev", "libclang-dev", "python3", "dpkg-dev", RUST.get(suite, "cargo rustc"))
     debian.run("mkdir /build")
     dsc = newest("mod-wsgi_*.dsc", "source")
     for path in [dsc, *dsc.parent.glob("mod-wsgi_*.tar.*")]:
