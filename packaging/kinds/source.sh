@@ -31,8 +31,10 @@ source_archive() {
 # vendor_archive FOLDER: the folder vendor with every crate in Cargo.lock, and cargo's configuration for it.
 vendor_archive() {
     local stage=$1 archive=mod_wsgi-$version-vendor.tar.xz
-    (cd "$stage" && cargo vendor --quiet --locked --versioned-dirs --manifest-path "$top/Cargo.toml" vendor >config.toml)
-    mv "$stage/config.toml" "$stage/vendor/"
+    (cd "$stage" && cargo vendor --quiet --locked --versioned-dirs --manifest-path "$top/Cargo.toml" vendor) >/dev/null
+    # What cargo would print, did it not keep quiet.
+    printf '[source.crates-io]\nreplace-with = "vendored-sources"\n\n[source.vendored-sources]\ndirectory = "vendor"\n' \
+        >"$stage/vendor/config.toml"
     without_binaries "$stage/vendor"
     tar -C "$stage" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u+w,go-w,a+rX -cf - vendor |
         xz -6 -T1 >"$top/dist/$archive"
