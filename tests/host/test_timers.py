@@ -217,6 +217,18 @@ class TestDeadlockTimeout:
         assert daemon.process.poll() is None
 
 
+def test_a_request_that_never_got_python_goes_to_another_process(place, script):
+    daemon = place.start(threads=3, graceful_timeout=500).ready()
+    holder, waiting = daemon.child(), daemon.child()
+    send(holder, script, "regex")
+    time.sleep(0.3)
+    send(waiting, script, "")
+    time.sleep(0.2)
+    daemon.retire()
+    assert waiting.answer().retry
+    daemon.wait()
+
+
 def test_a_request_that_is_cut_off_at_the_end_is_shown(place, script):
     daemon = place.start(threads=1, graceful_timeout=300).ready()
     child = daemon.child()

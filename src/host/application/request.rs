@@ -13,7 +13,7 @@ use mod_wsgi_core::wire::{FilePart, LogLevel, LogRecord};
 use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Where a request stands; behind the lock of [`Request`].
 pub struct Inner {
@@ -21,6 +21,8 @@ pub struct Inner {
     pub exchange: Option<Box<dyn Exchange>>,
     /// Whether its time was over, and somebody else has answered the client.
     pub given_up: bool,
+    /// Whether the application was called.
+    called: bool,
     /// What was read of the body and not yet taken by the application.
     pub body: Vec<u8>,
     /// How much at the front of `body` is taken.
@@ -91,6 +93,7 @@ impl Request {
         let inner = Inner {
             exchange: Some(exchange),
             given_up: false,
+            called: false,
             body: Vec::new(),
             taken: 0,
             body_ended: false,
@@ -170,14 +173,37 @@ impl Request {
     /// Takes the exchange away from a request whose time is over, and answers whether its response has begun; `None` while
     /// the request waits for its exchange, or has none. What the application does from then on leads nowhere.
     pub fn give_up(&self) -> Option<(Box<dyn Exchange>, bool)> {
-        let mut inner = match self.inner.try_lock() {
-            Ok(inner) => inner,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
+        let mut inner = self.try_lock()?;
         let exchange = inner.exchange.take()?;
         inner.given_up = true;
         Some((exchange, inner.response.committed))
+    }
+
+    /// As [`Request::give_up`], for a request whose application has not been called; it will not be.
+    pub fn give_up_uncalled(&self) -> Option<Box<dyn Exchange>> {
+        let mut inner = self.try_lock().filter(|inner| !inner.called)?;
+        let exchange = inner.exchange.take()?;
+        inner.given_up = true;
+        Some(exchange)
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Inner>> {
+        match self.inner.try_lock() {
+            Ok(inner) => Some(inner),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The application is about to be called; `false` where the request was given up before, so that it must not be.
+    pub fn call(&self, py: Python<'_>) -> bool {
+        if let Some(progress) = self.progress {
+            progress.call();
+        }
+        self.with(py, |inner| {
+            inner.called = !inner.given_up;
+            inner.called
+        })
     }
 
     /// Ends the request: what is left of a log line is written, and the exchange goes back to who lent it. Called

@@ -231,8 +231,8 @@ fn call<'py>(
     let callable = observer.start(py, request, incoming, &environ, callable)?;
     let adapter = state.types.adapter_object(py, request)?;
     let start_response = adapter.attribute(&state.names.start_response.get(py))?;
-    if let Some(progress) = request.progress {
-        progress.call();
+    if !request.call(py) {
+        return Err(Stop::Gone);
     }
     let result = callable.call([&environ, &start_response])?;
     let sent = match send_file::send(py, request, &result, incoming.head) {

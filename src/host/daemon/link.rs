@@ -116,6 +116,15 @@ impl Link {
         self.write_all(b"")
     }
 
+    /// Says for a request that was not run that another process is to be asked. It does not wait for an Apache that does
+    /// not read.
+    pub fn hand_on(mut self) {
+        // The connection is closed in any case.
+        ignore(set_socket_timeout(&self.socket, Timeout::Send, Some(Duration::from_secs(1))));
+        self.refuse(Refusal { status: 503, retry: true, reason: b"" });
+        ignore(self.flush());
+    }
+
     /// Says for a request whose time is over why, and that it has ended: as 504, or where the response has begun, as cut off.
     /// It does not wait for an Apache that does not read.
     pub fn give_up(mut self, why: &[String], begun: bool) {

@@ -4,6 +4,7 @@ use super::announcer::Announcer;
 use super::control::{Control, Said};
 use super::exit_now;
 use super::inspector::Inspector;
+use super::link::Link;
 use super::reason::Reason;
 use super::service::Service;
 use super::timers::Timers;
@@ -125,11 +126,7 @@ pub fn serve_until_the_end(
         match asked_for(&numbers) {
             Some(Reason::Graceful) if launch.eviction_timeout > 0 => service.retire(Reason::Evicted),
             Some(reason) => service.retire(reason),
-            None => {
-                if let Some(reason) = timers.act() {
-                    service.retire(reason);
-                }
-            }
+            None => timers.act(),
         }
         match control.said() {
             Said::Nothing => {}
@@ -186,6 +183,7 @@ fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector, announcer
             "WSGI7044: a callback for process_stopping or process_signal still runs, and the process ends without it";
         log::write(LogLevel::Warning, text);
     }
+    hand_on_what_was_not_run(service);
     if !service.is_idle() {
         log::write(LogLevel::Warning, "WSGI7023: requests still run after graceful-timeout and are cut off");
         for glimpse in service.progresses().into_iter().filter_map(Progress::look).filter(|glimpse| !glimpse.expired) {
@@ -193,6 +191,17 @@ fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector, announcer
             for line in inspector.stack(&glimpse) {
                 log::write(LogLevel::Warning, &format!("WSGI7023: {line}"));
             }
+        }
+    }
+}
+
+/// A request whose application has not been called, since Python cannot be had, is for another process.
+fn hand_on_what_was_not_run(service: &Service) {
+    for glimpse in service.progresses().into_iter().filter_map(Progress::look).filter(|glimpse| !glimpse.expired) {
+        let Some(exchange) = glimpse.request.give_up_uncalled() else { continue };
+        service.write_off(&glimpse);
+        if let Ok(link) = exchange.into_any().downcast::<Link>() {
+            link.hand_on();
         }
     }
 }

@@ -105,29 +105,26 @@ impl<'s> Timers<'s> {
         self.deadlock.map(|limit| (limit / PROBES).min(if self.inspector.is_away() { LOOK } else { PROBE }))
     }
 
-    /// Does what is due; answers why the process can take no more requests, if that is so.
-    pub fn act(&mut self) -> Option<Reason> {
+    /// Does what is due. Where the process can take no more requests it retires first, before clients are answered that
+    /// might ask again at once.
+    pub fn act(&mut self) {
         if let Some((_, reason)) = self.renewal_left().filter(|(left, _)| left.is_zero()) {
             self.service.renew(reason);
         }
-        self.look_at_python().or_else(|| self.look_at_requests())
+        self.look_at_python();
+        if !self.service.is_retiring() {
+            self.look_at_requests();
+        }
     }
 
     /// While requests run Python is entered now and then; it has to be possible.
-    fn look_at_python(&mut self) -> Option<Reason> {
-        let limit = self.deadlock?;
+    fn look_at_python(&mut self) {
+        let Some(limit) = self.deadlock else { return };
         if let Some(away) = self.inspector.away() {
-            if away < limit {
-                return None;
+            if away >= limit {
+                self.give_up_python(away);
             }
-            let text = format!(
-                "WSGI7027: Python's lock could not be had for {} seconds, deadlock-timeout; this process is replaced, and \
-                 its requests get 504",
-                away.as_secs()
-            );
-            log::write(LogLevel::Error, &text);
-            self.service.progresses().into_iter().filter_map(Progress::look).for_each(|glimpse| self.end(&glimpse, ""));
-            return Some(Reason::Deadlock);
+            return;
         }
         let due = self.probe_interval().is_some_and(|interval| self.probed.elapsed() >= interval);
         if due && self.service.is_busy() {
@@ -139,36 +136,43 @@ impl<'s> Timers<'s> {
                 used.iter().for_each(|glimpse| glimpse.request.interpreter.attach(|_py| ()));
             });
         }
-        None
     }
 
-    fn look_at_requests(&mut self) -> Option<Reason> {
-        let threads = self.service.progresses();
-        let late = |limit: Duration| {
-            let late = threads.iter().filter(|thread| thread.elapsed().is_some_and(|elapsed| elapsed > limit));
-            let late = late.filter_map(|thread| thread.look());
-            late.filter(|glimpse| !glimpse.expired && glimpse.elapsed > limit).collect::<Vec<_>>()
-        };
-        if let Some(limit) = self.startup_limit() {
-            let late = late(limit);
-            if !late.is_empty() {
-                late.iter().for_each(|glimpse| self.end(glimpse, "startup-timeout has passed: "));
-                return Some(Reason::StartupTimeout);
-            }
+    fn give_up_python(&self, away: Duration) {
+        let text = format!(
+            "WSGI7027: Python's lock could not be had for {} seconds, deadlock-timeout; this process is replaced, and its \
+             requests get 504",
+            away.as_secs()
+        );
+        log::write(LogLevel::Error, &text);
+        self.service.retire(Reason::Deadlock);
+        self.service.progresses().into_iter().filter_map(Progress::look).for_each(|glimpse| self.end(&glimpse, ""));
+    }
+
+    /// The requests that run longer than `limit`, and are not over.
+    fn late(&self, limit: Duration) -> Vec<Glimpse> {
+        let threads = self.service.progresses().into_iter();
+        let late = threads.filter(|thread| thread.elapsed().is_some_and(|elapsed| elapsed > limit));
+        let late = late.filter_map(Progress::look);
+        late.filter(|glimpse| !glimpse.expired && glimpse.elapsed > limit).collect()
+    }
+
+    fn look_at_requests(&mut self) {
+        let late = self.startup_limit().map_or_else(Vec::new, |limit| self.late(limit));
+        if !late.is_empty() {
+            self.service.retire(Reason::StartupTimeout);
+            return late.iter().for_each(|glimpse| self.end(glimpse, "startup-timeout has passed: "));
         }
-        let limit = self.request?;
-        let mut reason = None;
-        let late = late(limit);
+        let Some(limit) = self.request else { return };
+        let mut late = self.late(limit);
         self.interrupted.retain(|interrupted| {
             late.iter().any(|glimpse| (glimpse.number, glimpse.serial) == (interrupted.thread, interrupted.serial))
         });
-        for glimpse in late {
-            if self.is_hopeless(&glimpse) {
-                self.end(&glimpse, "request-timeout has passed: ");
-                reason = Some(Reason::RequestTimeout);
-            }
+        late.retain(|glimpse| self.is_hopeless(glimpse));
+        if !late.is_empty() {
+            self.service.retire(Reason::RequestTimeout);
+            late.iter().for_each(|glimpse| self.end(glimpse, "request-timeout has passed: "));
         }
-        reason
     }
 
     /// Whether a late request cannot be ended by an exception; it is tried with the first look.

@@ -34,6 +34,33 @@ pub enum Outcome {
     NotTaken,
 }
 
+/// Bytes in pieces of a moderate size, so that none is ever moved.
+#[derive(Default)]
+struct Held(Vec<Vec<u8>>);
+
+impl Held {
+    const PIECE: usize = 256 * 1024;
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn length(&self) -> u64 {
+        self.0.iter().map(|piece| piece.len() as u64).sum()
+    }
+
+    fn add(&mut self, part: &[u8]) {
+        match self.0.last_mut() {
+            Some(last) if last.capacity() - last.len() >= part.len() => last.extend_from_slice(part),
+            _ => {
+                let mut piece = Vec::with_capacity(part.len().max(Self::PIECE));
+                piece.extend_from_slice(part);
+                self.0.push(piece);
+            }
+        }
+    }
+}
+
 /// One request on one connection.
 pub struct Exchange<'x> {
     request: Request<'x>,
@@ -44,7 +71,9 @@ pub struct Exchange<'x> {
     body: Body<'x>,
     client: Option<ClientSocket<'x>>,
     /// What of the response came faster than the client takes it, so that the daemon's thread need not wait.
-    held: Vec<u8>,
+    held: Held,
+    /// How much was unflushed when the client last took all of it.
+    looked_at: u64,
     /// Whether the daemon has said anything of this request.
     heard: bool,
     body_left: bool,
@@ -113,7 +142,8 @@ impl<'x> Exchange<'x> {
         }
         Self {
             client,
-            held: Vec::new(),
+            held: Held::default(),
+            looked_at: 0,
             request,
             group,
             times,
@@ -267,15 +297,28 @@ impl<'x> Exchange<'x> {
         if self.held.is_empty() {
             return Ok(());
         }
-        let held = std::mem::take(&mut self.held);
-        Ok(self.response.data(&held, false)?)
+        for piece in std::mem::take(&mut self.held).0 {
+            self.response.data(&piece, false)?;
+        }
+        Ok(())
     }
 
     /// Whether the next piece of the response is held back, up to response-buffer-size: the client would make this thread
     /// wait, and it the daemon's.
-    fn hold_back(&self) -> bool {
-        let much = self.response.unflushed() >= FREELY || !self.held.is_empty();
-        much && (self.held.len() as u64) < self.times.flush_bytes && !self.is_client_ready()
+    fn hold_back(&mut self) -> bool {
+        let unflushed = self.response.unflushed();
+        if unflushed < self.looked_at {
+            // It was flushed meanwhile.
+            self.looked_at = 0;
+        }
+        if self.held.is_empty() && unflushed - self.looked_at < FREELY {
+            return false;
+        }
+        if self.is_client_ready() {
+            self.looked_at = unflushed;
+            return false;
+        }
+        self.held.length() < self.times.flush_bytes
     }
 
     fn pass_data(&mut self, length: usize) -> Result<Next, Stop> {
@@ -295,7 +338,7 @@ impl<'x> Exchange<'x> {
             };
             left -= part.len();
             if hold {
-                self.held.extend_from_slice(part);
+                self.held.add(part);
                 match end.map(|header| End::new(header.flags)) {
                     Some(end) => return Ok(Next::End(end)),
                     None => continue,
