@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build deb quickstart test lint unit integration packaging fuzz nightly bench clean
+.PHONY: help build deb rpm source verify quickstart test lint unit integration packaging fuzz nightly bench clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z ]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -7,8 +7,11 @@ help: ## List these targets
 build: ## Compile the module and the hosts into target/mod_wsgi
 	packaging/compile
 
-deb: ## Make the Debian package in dist/
-	packaging/build deb
+deb rpm source: ## Make the package in dist/
+	packaging/build $@
+
+verify: ## Build the packages twice and compare every byte
+	packaging/verify
 
 quickstart: ## Build, install and serve an application with it
 	packaging/quickstart

@@ -154,7 +154,7 @@ cargo_tool() {
     grep -qsF "\"$crate $version " "$top/target/tools/.crates.toml" && return
     say "Installing $crate $version into target/tools"
     mkdir -p "$top/target/tools"
-    # From a folder of its own: the project's configuration and lock file are not the tool's.
-    (cd "$top/target/tools" && cargo install --quiet --locked --root . --target-dir build "$@" "$crate@$version") || return 1
+    # From a folder of its own: the project's configuration and lock file are not the tool's. Nobody debugs it.
+    (cd "$top/target/tools" && CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --root . --target-dir build "$@" "$crate@$version") || return 1
     rm -rf "$top/target/tools/build"
 }

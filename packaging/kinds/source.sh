@@ -31,10 +31,32 @@ source_archive() {
 # vendor_archive FOLDER: the folder vendor with every crate in Cargo.lock, and cargo's configuration for it.
 vendor_archive() {
     local stage=$1 archive=mod_wsgi-$version-vendor.tar.xz
-    (cd "$stage" && cargo vendor --quiet --locked --versioned-dirs --manifest-path "$top/Cargo.toml" vendor >config.toml)
-    mv "$stage/config.toml" "$stage/vendor/"
+    (cd "$stage" && cargo vendor --quiet --locked --versioned-dirs --manifest-path "$top/Cargo.toml" vendor) >/dev/null
+    # What cargo would print, did it not keep quiet.
+    printf '[source.crates-io]\nreplace-with = "vendored-sources"\n\n[source.vendored-sources]\ndirectory = "vendor"\n' \
+        >"$stage/vendor/config.toml"
+    without_binaries "$stage/vendor"
     tar -C "$stage" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u+w,go-w,a+rX -cf - vendor |
         xz -6 -T1 >"$top/dist/$archive"
     rm -rf "$stage/vendor"
     say "dist/$archive"
+}
+
+# without_binaries FOLDER: a source package holds no programs and libraries that somebody else has built. What some crates
+# have for their tests, or for Windows, goes, and so does its entry in cargo's list of checksums.
+without_binaries() {
+    python3 - "$1" <<'END'
+import json, sys
+from pathlib import Path
+
+for crate in Path(sys.argv[1]).iterdir():
+    listed = crate / ".cargo-checksum.json"
+    if not listed.is_file():
+        continue
+    checksums = json.loads(listed.read_text())
+    for path in [path for path in crate.rglob("*") if path.suffix in (".a", ".dll", ".exe", ".lib", ".so", ".dylib") and path.is_file()]:
+        checksums["files"].pop(str(path.relative_to(crate)), None)
+        path.unlink()
+    listed.write_text(json.dumps(checksums, sort_keys=True))
+END
 }

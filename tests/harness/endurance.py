@@ -95,6 +95,10 @@ def pieces(size: int) -> Iterator[bytes]:
         yield PIECE[:rest]
 
 
+MOST = 32
+"""MiB that a process may gain while a large body goes through: an Apache child keeps up to response-buffer-size, 8 MiB, for a
+client that is slower than the application, in memory that doubles as it grows."""
+
 LARGE_BODIES = """
     PIECE = bytes(range(256)) * 1024
 
@@ -134,7 +138,7 @@ def check_large_bodies(server, what: str, size: int) -> None:
             assert begin == str(first).encode()
         else:
             assert (length, same) == (first, True)
-    assert memory.grown < 16, f"a process took {memory.grown:.0f} MiB more while {size // MIB} MiB went through"
+    assert memory.grown < MOST, f"a process took {memory.grown:.0f} MiB more while {size // MIB} MiB went through"
 
 
 MIXED = """

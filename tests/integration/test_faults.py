@@ -115,6 +115,7 @@ class TestStoppedProcess:
         stopped = process_of(server)
         os.kill(stopped, signal.SIGSTOP)
         try:
+            processes.wait_until(lambda: processes.status(stopped, "State")[0] == "T", "all its threads stand still")
             begun = time.monotonic()
             assert server.get("/").status == 504
             assert time.monotonic() - begun < 6
@@ -202,3 +203,75 @@ class TestSecrets:
         # The word travels in the environ of the request, so only the key and what was never sent may be asked for.
         assert holds(process, prime, b"SSLCertificateKeyFile") == [False, False]
         assert b"APACHE" not in open(f"/proc/{process}/environ", "rb").read()
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="needs root: only root mounts a small file system")
+class TestFullFileSystem:
+    """A folder with room for one more file, and then none."""
+
+    @staticmethod
+    def mounted(site, options):
+        folder = site.root / "small"
+        folder.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=0755,{options}", "tmpfs", folder], check=True)
+        return folder
+
+    def test_a_socket_that_has_no_room_keeps_apache_from_starting_and_says_so(self, new_server):
+        server = new_server()
+        folder = self.mounted(server.site, "size=64k,nr_inodes=1")
+        try:
+            configure(server.site)
+            server.site.add(f'WSGISocketPrefix "{folder}/w"')
+            server.log.allow("WSGI7052", "AH00020", "emerg", "alert", "crit")
+            with pytest.raises(AssertionError) as refused:
+                server.start()
+            assert "WSGI7052" in str(refused.value) and "No space left" in str(refused.value) and "with room for it" in str(refused.value)
+        finally:
+            subprocess.run(["umount", folder], check=True)
+
+    def test_a_full_log_stops_no_request(self, new_server):
+        server = new_server()
+        folder = self.mounted(server.site, "size=256k")
+        try:
+            server.site.write("log.wsgi", """
+                import sys
+                def application(environ, start_response):
+                    print("x" * 4000, file=sys.stderr)
+                    start_response("200 OK", [])
+                    return [b"ok"]
+            """)
+            server.site.serve("log.wsgi")
+            server.site.add(f'<VirtualHost *:{server.site.port}>\nErrorLog "{folder}/error.log"\n</VirtualHost>')
+            server.start()
+            assert [server.get("/").body for _ in range(150)] == [b"ok"] * 150
+            assert folder.joinpath("error.log").stat().st_size > 200_000
+        finally:
+            server.stop()
+            subprocess.run(["umount", folder], check=True)
+
+
+class TestStop:
+    def test_stop_gives_requests_the_time_of_shutdown_timeout(self, new_server):
+        """httpd ends its children, and with them the connections; what an application does it still finishes."""
+        server = new_server()
+        server.site.write("work.wsgi", """
+            import os
+            import time
+            def application(environ, start_response):
+                place = os.path.join(os.path.dirname(__file__), "done")
+                open(place, "w").write("begun")
+                time.sleep(5)
+                open(place, "w").write("finished")
+                start_response("200 OK", [])
+                return [b"ok"]
+        """)
+        (server.site.path("")).chmod(0o777)
+        server.site.serve("work.wsgi", options="shutdown-timeout=15")
+        server.start()
+        done = server.site.path("done")
+        with server.connect() as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            processes.wait_until(lambda: done.exists() and done.read_text() == "begun", "the request runs")
+            server.log.allow("AH0004[56]")  # httpd has to end the child that waits for the answer
+            assert 3.5 < server.stop() < 15, "APR would have waited for three seconds"
+        assert done.read_text() == "finished"

@@ -123,6 +123,8 @@ class TestClientThatLeaves:
             leaving.sendall(b"POST /read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nbegin")
             time.sleep(0.3)
         processes.wait_until(lambda: "read failed" in notes(site), "read() raises")
+        # The traceback comes a moment later.
+        server.log.expect("OSError: ")
 
 
 @pytest.mark.ours_only("the C module leaves the client's timeout at Timeout when the transfer fails")

@@ -1,7 +1,6 @@
 """The Debian package in the place of the distribution's own: upgrade, downgrade, and what else is installed."""
 
 import os
-import re
 import subprocess
 from pathlib import Path
 
@@ -98,25 +97,6 @@ def test_unattended_upgrades_keep_ours(debian, package):
     debian.apt("install", package)
     assert "0 upgraded, 0 newly installed" in debian.run("apt-get -s dist-upgrade")
     assert NAME not in debian.run("apt-get -s dist-upgrade | grep ^Inst || true")
-
-
-def test_every_package_that_wants_the_distributions_stays_installable(debian, package):
-    shown = debian.run(f"apt-cache rdepends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances {NAME}")
-    wanting = sorted({line.strip(" |\n") for line in shown.splitlines()[2:]} - {NAME})
-    assert wanting
-    debian.apt("install", package)
-    ours = version_of(debian)
-    refused = []
-    for name in wanting:
-        plan = debian.run(f"apt-get -s --no-install-recommends install {name} || true")
-        possible = f"Inst {name} " in plan
-        # What cannot be installed with the distribution's own does not count.
-        if not possible and f"Inst {name} " in debian.run(f"apt-get -s --no-install-recommends install {name} {NAME}- || true"):
-            possible = True
-        if not possible or re.search(rf"(?m)^(Remv|Inst) {NAME} ", plan):
-            refused.append(f"{name}:\n{plan}")
-    assert refused == [] and version_of(debian) == ours
-    print(f"installable with ours: {' '.join(wanting)}")
 
 
 def other_python(default):

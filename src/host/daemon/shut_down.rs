@@ -159,7 +159,7 @@ fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector, announcer
         watch(limit);
         until = [until, limit].into_iter().flatten().min();
     }
-    // Where Python stands still nothing can be told, which the log has already.
+    // Where Python stands still nothing can be told.
     let is_told = || announcer.is_done() || inspector.away().is_some_and(|away| away > LAST_WORDS);
     while !(service.is_idle() && is_told()) && until.is_none_or(|until| Instant::now() < until) {
         wait(service, None, signals, until);
@@ -181,7 +181,7 @@ fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector, announcer
     if haste != Some(Haste::Prompt) {
         watch(after(Instant::now(), launch.shutdown_timeout));
     }
-    if !is_told() {
+    if !announcer.is_done() && !inspector.is_away() {
         let text =
             "WSGI7044: a callback for process_stopping or process_signal still runs, and the process ends without it";
         log::write(LogLevel::Warning, text);

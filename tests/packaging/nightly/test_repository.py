@@ -51,7 +51,7 @@ def with_libraries(debian):
     """A machine that needs nothing else from Debian."""
     debian.apt("install", "libpython3." + debian.run("python3 -c 'import sys; print(sys.version_info[1])'").strip())
     # Its own sources may not answer without a network; they are not asked.
-    debian.run("mkdir -p /root/kept && mv /etc/apt/sources.list.d/* /root/kept/ 2>/dev/null; true")
+    debian.run("mkdir -p /opt/kept && mv /etc/apt/sources.list.d/* /opt/kept/ 2>/dev/null; true")
     return debian
 
 

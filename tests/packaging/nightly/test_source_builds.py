@@ -27,7 +27,7 @@ def builder(request):
 
 def test_dpkg_buildpackage_makes_the_package_from_the_dsc(builder):
     debian, suite = builder
-    debian.apt("install", "debhelper", "apache2-dev", "libclang-dev", "python3", "dpkg-dev", RUST.get(suite, "cargo rustc"))
+    debian.apt("install", "build-essential", "debhelper", "apache2-dev", "libclang-dev", "python3", "dpkg-dev", RUST.get(suite, "cargo rustc"))
     debian.run("mkdir /build")
     dsc = newest("mod-wsgi_*.dsc", "source")
     for path in [dsc, *dsc.parent.glob("mod-wsgi_*.tar.*")]:
@@ -48,16 +48,16 @@ def test_rpmbuild_makes_the_package_from_the_two_archives(builder, tmp_path):
     if suite == "bookworm":
         pytest.skip("Debian 12's Rust has another name, which the spec does not know")
     debian.apt("install", "rpm", "gcc", "apache2-dev", "libclang-dev", "python3", "cargo", "rustc", "xz-utils", "make")
-    sources = "/root/rpmbuild/SOURCES"
+    sources = "/build/SOURCES"
     debian.run(f"mkdir -p {sources}")
     for pattern in ("mod_wsgi-*[0-9].tar.gz", "mod_wsgi-*-vendor.tar.xz"):
         path = newest(pattern, "source")
         debian.put_file(path, f"{sources}/{path.name}")
-    debian.put_file(machine.TOP / "rpm/python3-mod_wsgi.spec", "/root/python3-mod_wsgi.spec")
+    debian.put_file(machine.TOP / "rpm/python3-mod_wsgi.spec", "/build/python3-mod_wsgi.spec")
     # --nodeps: what the spec needs is there as packages of Debian.
-    debian.run("rpmbuild -bb --nodeps --define '_libdir /usr/lib64' --define '_docdir_fmt %%{NAME}' --define '_buildshell /bin/bash'"
-               " /root/python3-mod_wsgi.spec")
-    made = debian.run("ls /root/rpmbuild/RPMS/*/python3-mod_wsgi-[0-9]*.rpm").strip()
+    debian.run("rpmbuild -bb --nodeps --define '_topdir /build' --define '_libdir /usr/lib64' --define '_docdir_fmt %%{NAME}' --define '_buildshell /bin/bash'"
+               " /build/python3-mod_wsgi.spec")
+    made = debian.run("ls /build/RPMS/*/python3-mod_wsgi-[0-9]*.rpm").strip()
     copy = tmp_path / "made.rpm"
     copy.write_bytes(open(f"/proc/{debian.first}/root{debian.root}{made}", "rb").read())
     theirs = {path if path.endswith(".gz") or "/man/" not in path else f"{path}.gz" for path in files(copy)
