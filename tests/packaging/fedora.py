@@ -11,7 +11,7 @@ from pathlib import Path
 SPECS = Path(__file__).resolve().parent / "fedora"
 TOOLS = ("dnf", "rpm", "rpmbuild", "createrepo_c")
 # What of Debian stands in for what.
-PACKAGES = "apache2-bin python3 python3-venv libpython3-stdlib mime-support curl"
+PACKAGES = "apache2-bin python3"
 
 
 def why_not():
