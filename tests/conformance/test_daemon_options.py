@@ -200,7 +200,7 @@ class TestRequestTimeout(Options):
         status = server.get("/?sleep=20").status
         assert status == 504 if under_test.OURS else status in (500, 502, 504)
         assert time.monotonic() - begun < 10
-        server.log.allow("WSGI7028", "WSGI7021", "Truncated or oversized", "WSGI0146")
+        server.log.allow("WSGI7028", "WSGI7021", "Truncated or oversized", "WSGI0147", "WSGI0146")
         assert self.ask(server)
 
     @pytest.mark.ours_only("the C module has the stack at info")
@@ -256,7 +256,7 @@ class TestDeadlockTimeout(Options):
         assert status == 504 if under_test.OURS else status in (500, 502, 504)
         assert time.monotonic() - begun < 15
         assert self.ask(server)["pid"] != before
-        server.log.allow("WSGI702[78]", "Truncated or oversized")
+        server.log.allow("WSGI702[78]", "Truncated or oversized", "WSGI0147")
 
 
 class TestGracefulTimeout(Options):
@@ -286,7 +286,7 @@ class TestEvictionTimeout(Options):
         running.join(20)
         assert answers == [502] if under_test.OURS else answers in ([500], [502])
         assert time.monotonic() - begun < 8
-        server.log.allow("WSGI7023", "WSGI0146", "WSGI7055", "Truncated or oversized")
+        server.log.allow("WSGI7023", "WSGI0146", "WSGI7055", "Truncated or oversized", "WSGI0147")
 
 
 class TestShutdownTimeout(Options):
@@ -298,7 +298,7 @@ class TestShutdownTimeout(Options):
         server.start()
         self.ask(server, "hang%20at%20exit")
         server.get("/?hang at exit".replace(" ", "%20"))
-        server.log.allow("WSGI7021", "AH0004[56]", "Truncated or oversized")
+        server.log.allow("WSGI7021", "AH0004[56]", "Truncated or oversized", "WSGI0147")
         assert server.stop() < 5
 
 
@@ -330,7 +330,7 @@ class TestConnectTimeout(Options):
             thread.join(60)
         assert statuses.count(503) >= 3 and statuses.count(200) >= 1, statuses
         server.log.declare("WSGI0116|Resource temporarily unavailable|Unable to connect")
-        server.log.allow("WSGI0116", "Truncated or oversized")
+        server.log.allow("WSGI0116", "Truncated or oversized", "WSGI0147")
 
 
 @pytest.mark.since((6, 0), "it knows no such option")
