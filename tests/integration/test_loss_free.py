@@ -205,7 +205,8 @@ class TestSuccessor:
                 seen.add(int(answer.body))
                 time.sleep(0.005)
         assert len(seen) > 2, "no process was replaced"
-        processes.wait_until(lambda: sum(processes.is_alive(process) for process in seen) == 1, "the others end")
+        # The last one may have been replaced by one that nobody has asked yet.
+        processes.wait_until(lambda: sum(processes.is_alive(process) for process in seen) <= 1, "the others end")
 
 
 @pytest.mark.ours_only("the C module keeps interpreters in the parent")

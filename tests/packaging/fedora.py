@@ -72,7 +72,8 @@ class Dnf:
                         f"--repofrompath=local,file://{repository}", "--repo=local"]
 
     def _run(self, command, check=True):
-        join = ["nsenter", "--target", str(self.debian.first), "--mount", "--net"]
+        # With --root this works within a chroot, too: the root of the namespace is another one there.
+        join = ["nsenter", "--target", str(self.debian.first), "--root", "--mount", "--net"]
         done = subprocess.run([*join, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if check and done.returncode:
             raise RuntimeError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}")
