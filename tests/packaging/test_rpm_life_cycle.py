@@ -48,8 +48,9 @@ def fedora_machine(prepared, tmp_path):
 
 def restart(debian):
     """Restart httpd, as an administrator does after the installation: the package does not."""
-    debian.run("httpd -t && kill -TERM $(cat /run/httpd/httpd.pid)")
-    debian.wait("[ ! -e /run/httpd/httpd.pid ]")
+    debian.run("httpd -t && cp /run/httpd/httpd.pid /run/ended.pid && kill -TERM $(cat /run/ended.pid)")
+    # Its pid file goes before its sockets.
+    debian.wait("! kill -0 $(cat /run/ended.pid) 2>/dev/null")
     debian.run("httpd -k start")
     debian.wait("[ -s /run/httpd/httpd.pid ]")
 
