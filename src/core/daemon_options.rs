@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use crate::board::SLOTS;
 use crate::directive::{Refused, Words, on_off};
-use crate::launch::board::SLOTS;
 
 /// A user or group as written: a name, or `#` and a number.
 pub type Principal = String;

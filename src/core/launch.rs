@@ -10,41 +10,12 @@ pub mod descriptors {
     pub const CONTROL: i32 = 3;
     /// The group's listening socket.
     pub const LISTENER: i32 = 4;
-    /// The group's [`crate::launch::board`], shared memory.
+    /// The group's [`crate::board`], shared memory.
     pub const BOARD: i32 = 5;
     /// A pipe without waiting; a newline in it wakes the parent, which then looks at its control sockets.
     pub const BELL: i32 = 6;
     /// The first of [`super::Launch::predecessors`] control sockets of processes that this one replaces.
     pub const FIRST_PREDECESSOR: i32 = 7;
-}
-
-/// What a group's processes tell Apache's children without a system call, in shared memory. First a native `u32` for each
-/// process, at four times its [`Launch::slot`]: its state. The parent writes `EMPTY`, `STARTING` and `FAILED`, the process
-/// itself `READY` and `RETIRING`. Then, from [`LOADS`](board::LOADS) on, another one for each: how many requests it has. A child
-/// that sends a request over a connection whose process it knows counts it there first
-/// ([`REQUEST_CLAIMED`](crate::wire::REQUEST_CLAIMED)), else the process does; the process takes it off. It is a hint for the
-/// choice of a process, not a count to rely on.
-pub mod board {
-    /// The most processes a group can have.
-    pub const SLOTS: usize = 1024;
-    /// Where the loads begin, in bytes.
-    pub const LOADS: usize = SLOTS * 4;
-    /// Where the figures begin, in bytes: native `u64`s in which Apache's children count the group's requests.
-    pub const FIGURES: usize = LOADS * 2;
-    /// How many of them there are.
-    pub const FIGURE_COUNT: usize = 1024;
-    /// Size of it all in bytes.
-    pub const SIZE: usize = FIGURES + FIGURE_COUNT * 8;
-    /// No process.
-    pub const EMPTY: u32 = 0;
-    /// Started, and not ready to take requests.
-    pub const STARTING: u32 = 1;
-    /// Takes requests.
-    pub const READY: u32 = 2;
-    /// Takes no more requests, and ends.
-    pub const RETIRING: u32 = 3;
-    /// Could not start; the parent tries again later.
-    pub const FAILED: u32 = 4;
 }
 
 /// A value in a [`Launch`].
@@ -180,7 +151,7 @@ macro_rules! launch {
 launch! {
     /// Name of the process group; empty in embedded mode.
     process_group: Vec<u8>,
-    /// Which of the group's processes this is, from 0; its place on the [`board`].
+    /// Which of the group's processes this is, from 0; its place on the [`board`](crate::board).
     slot: u32,
     /// How many predecessors' control sockets follow [`descriptors::FIRST_PREDECESSOR`].
     predecessors: u32,
@@ -287,9 +258,9 @@ pub enum Message {
     Retire,
     /// From the daemon: it takes requests.
     Ready,
-    /// From the daemon: another process is to take its place; until that one says [`Message::Retire`] this one may still
-    /// serve.
-    Renew,
+    /// From the daemon: another process is to take its place, for a reason that [`crate::board::ENDS`] has; until that one says
+    /// [`Message::Retire`] this one may still serve.
+    Renew(Vec<u8>),
     /// From the daemon: it cannot run, and ends; the text says why, with its WSGI number in front.
     Failed(Vec<u8>),
 }
@@ -310,7 +281,7 @@ impl Message {
             Self::Launch(block) => (Self::LAUNCH, block),
             Self::Retire => (Self::RETIRE, b""),
             Self::Ready => (Self::READY, b""),
-            Self::Renew => (Self::RENEW, b""),
+            Self::Renew(reason) => (Self::RENEW, reason),
             Self::Failed(text) => (Self::FAILED, text),
         };
         let mut out = vec![kind];
@@ -329,7 +300,7 @@ impl Message {
             Self::LAUNCH => Self::Launch(text.to_vec()),
             Self::RETIRE => Self::Retire,
             Self::READY => Self::Ready,
-            Self::RENEW => Self::Renew,
+            Self::RENEW => Self::Renew(text.to_vec()),
             Self::FAILED => Self::Failed(text.to_vec()),
             other => return Err(WireError::UnknownKind(other)),
         };

@@ -6,8 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod alias;
+pub mod board;
 pub mod daemon_options;
-
 pub mod directive;
 pub mod embedded;
 pub mod group_name;
@@ -17,6 +17,7 @@ pub mod launch;
 pub mod response_rules;
 pub mod scoreboard;
 pub mod script_call;
+pub mod trace_context;
 pub mod trusted_proxy;
 pub mod wire;
 

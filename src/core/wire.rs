@@ -30,7 +30,9 @@ pub use frame::{
 pub use keys::{KEYS, Key, key_for, key_for_header, key_name};
 pub use pairs::{Name, PairWriter, Pairs};
 pub use request::{IGNORE_ACTIVITY, RELOADING, RequestHead, RequestHeadWriter, set_attempts};
-pub use response::{FilePart, Headers, Hello, LogLevel, LogRecord, Refusal, ResponseHead, ResponseHeadWriter, Welcome};
+pub use response::{
+    FilePart, HeadTimes, Headers, Hello, LogLevel, LogRecord, Refusal, ResponseHead, ResponseHeadWriter, Welcome,
+};
 
 /// The number of this protocol. It changes with every change of a frame, so that two releases never misread each other.
 pub const PROTOCOL: u16 = 2;

@@ -189,6 +189,17 @@ pub enum MapHead {
     Off,
 }
 
+/// `WSGITraceContext`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceContext {
+    /// Traces are nothing to us.
+    Off,
+    /// The trace that a client names is taken.
+    Accept,
+    /// So it is, and where it names none one is begun.
+    On,
+}
+
 /// The configuration of a place: a directory, a location, a file; the server's own is the outermost.
 #[derive(Debug, Clone, Default)]
 pub struct DirConfig {
@@ -214,6 +225,10 @@ pub struct DirConfig {
     pub pass_apache_request: Option<bool>,
     /// `WSGIIgnoreActivity`.
     pub ignore_activity: Option<bool>,
+    /// `WSGITraceContext`.
+    pub trace_context: Option<TraceContext>,
+    /// `WSGIServerTiming`.
+    pub server_timing: Option<bool>,
     /// `WSGIAccessScript`.
     pub access_script: Option<PlaceScript>,
     /// `WSGIAuthUserScript`.
@@ -240,6 +255,8 @@ impl DirConfig {
         enable_sendfile: None,
         pass_apache_request: None,
         ignore_activity: None,
+        trace_context: None,
+        server_timing: None,
         access_script: None,
         auth_user_script: None,
         auth_group_script: None,
@@ -262,6 +279,8 @@ impl DirConfig {
             enable_sendfile: child.enable_sendfile.or(base.enable_sendfile),
             pass_apache_request: child.pass_apache_request.or(base.pass_apache_request),
             ignore_activity: child.ignore_activity.or(base.ignore_activity),
+            trace_context: child.trace_context.or(base.trace_context),
+            server_timing: child.server_timing.or(base.server_timing),
             access_script: child.access_script.clone().or_else(|| base.access_script.clone()),
             auth_user_script: child.auth_user_script.clone().or_else(|| base.auth_user_script.clone()),
             auth_group_script: child.auth_group_script.clone().or_else(|| base.auth_group_script.clone()),

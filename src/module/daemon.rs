@@ -19,7 +19,9 @@ use crate::apache::log;
 use crate::apache::request::Request;
 use crate::environ;
 use crate::handler::{INTERNAL_ERROR, Resolved, Status, refuse};
+use crate::seat::shown_line;
 use crate::startup::{ClientGroup, Runtime};
+use crate::supervisor::microseconds_now;
 use connection::{ConnectError, Connection};
 use exchange::{Exchange, Outcome};
 
@@ -229,6 +231,7 @@ fn encode(r: Request<'_>, resolved: &Resolved, has_body: bool) -> Encoded {
         script: &resolved.script,
         callable: &resolved.callable,
         application_group: &resolved.application_group,
+        request_line: shown_line(r),
     };
     head.write(&mut bytes, has_body, |out| environ::write(r, resolved, out));
     let mut encoded = Encoded { bytes, body_left: has_body };
@@ -266,11 +269,6 @@ fn add_eager_body(r: Request<'_>, encoded: &mut Encoded) {
 fn uptime_now() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1000
-}
-
-fn microseconds_now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// Connects to a process; `full` counts how often the queue of connections was full.

@@ -15,6 +15,7 @@ use crate::apache::request::Request;
 use crate::apache::server::{self, MpmQuery, Server};
 use crate::config::{Definitions, PlaceScript, PythonConfig, ServerConfig};
 use crate::handler::{INTERNAL_ERROR, Resolved, Status, refuse};
+use crate::seat::shown_line;
 use crate::supervisor::{shared, split_path};
 use crate::sys::bridge::Bridge;
 use crate::sys::library::Library;
@@ -130,7 +131,7 @@ pub fn call(
     let config = r.dir_config();
     let reloading = config.script_reloading.unwrap_or(true);
     let call = Call::write(function, reloading, &script.script, application_group, arguments, environ);
-    let mut bridge = Bridge::new(r, false, config.pass_apache_request.unwrap_or(false));
+    let mut bridge = Bridge::new(r, false, config.pass_apache_request.unwrap_or(false), false);
     host.call(&mut bridge, &call);
     let answer = bridge.take_answer();
     answer.and_then(|answer| Answer::decode(&answer).ok()).unwrap_or(Answer::Failed)
@@ -149,9 +150,10 @@ pub fn serve(r: Request<'_>, settings: &Settings, resolved: &Resolved) -> Result
         script: &resolved.script,
         callable: &resolved.callable,
         application_group: &resolved.application_group,
+        request_line: shown_line(r),
     };
     head.write(&mut bytes, false, |out| environ::write(r, resolved, out));
-    let mut bridge = Bridge::new(r, resolved.enable_sendfile, resolved.pass_apache_request);
+    let mut bridge = Bridge::new(r, resolved.enable_sendfile, resolved.pass_apache_request, resolved.server_timing);
     // A frame header stands before the payload.
     let ended = host.handle(&mut bridge, bytes.get(FRAME_HEADER..).unwrap_or_default());
     let (mut response, completed) = bridge.into_response();

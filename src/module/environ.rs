@@ -27,6 +27,11 @@ pub fn write(r: Request<'_>, resolved: &Resolved, out: &mut PairWriter<'_>) {
         out.known(Key::HTTPS, b"1");
     }
     module(r, resolved, out);
+    if let Some(parent) = resolved.trace {
+        let text = parent.to_string();
+        out.known(Key::HTTP_TRACEPARENT, text.as_bytes());
+        out.named(b"mod_wsgi.traceparent", text.as_bytes());
+    }
     correct(&told, out);
 }
 

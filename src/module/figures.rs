@@ -4,14 +4,17 @@
 //! adds them up. The numbers live as long as the group, over reloads and over the ends of its processes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use mod_wsgi_core::launch::board::FIGURE_COUNT;
+use mod_wsgi_core::board::{EXEMPLAR_BUCKETS, Event, Exemplar, FIGURE_COUNT, Seat, Seated};
 
+use crate::apache::log;
 use crate::apache::request::Request;
-use crate::handler::Status;
-use crate::supervisor::Board;
+use crate::handler::{Resolved, Status};
+use crate::supervisor::{Board, microseconds_now};
 
+/// How embedded mode is called, as in `WSGIProcessGroup`.
+pub const EMBEDDED: &str = "%{GLOBAL}";
 /// How many sets there are.
 const SETS: usize = 16;
 /// How many numbers a set has.
@@ -21,13 +24,14 @@ const SET: usize = FIGURE_COUNT / SETS;
 pub const BOUNDS: [u64; 15] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];
 const BUCKETS: usize = BOUNDS.len() + 1;
 
-/// Where a set has its numbers: five for the classes of status, one for bytes, then two histograms, each with its buckets and
+/// Where a set has its numbers: five for the classes of status, one for bytes, then three histograms, each with its buckets and
 /// the sum of its times in microseconds.
 const BYTES: usize = 5;
 const REQUEST: usize = 6;
 const APPLICATION: usize = REQUEST + BUCKETS + 1;
-const USED: usize = APPLICATION + BUCKETS + 1;
-const _: () = assert!(USED <= SET);
+const QUEUE: usize = APPLICATION + BUCKETS + 1;
+const USED: usize = QUEUE + BUCKETS + 1;
+const _: () = assert!(USED <= SET && BUCKETS == EXEMPLAR_BUCKETS);
 
 /// Times of requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,8 +51,10 @@ pub struct Figures {
     pub bytes: u64,
     /// From the moment Apache had read the request to the end of its response.
     pub request: Times,
-    /// The part of it in which a daemon, or Python in this process, had the request, the wait for a thread included.
+    /// The part of it in which a daemon, or Python in this process, had the request, without the wait for a thread.
     pub application: Times,
+    /// The wait for a thread of a daemon.
+    pub queue: Times,
 }
 
 fn bucket(time: Duration) -> usize {
@@ -67,16 +73,18 @@ fn add_time(set: &[AtomicU64], at: usize, time: Duration) {
     add(set, at + BUCKETS, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
 }
 
-/// Counts a request that has been answered: with what the handler gives back to httpd, after `application`.
-pub fn record(board: &Board, r: Request<'_>, answered: &Result<i32, Status>, application: Duration, process: u32) {
+/// Counts a request that has been answered: with what the handler gives back to httpd, after `elapsed`.
+pub fn record(board: &Board, r: Request<'_>, resolved: &Resolved, answered: &Result<i32, Status>, elapsed: Duration) {
     let status = match answered {
         Ok(status) | Err(status) if *status >= 100 => u16::try_from(*status).unwrap_or_default(),
         _ => r.status(),
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let request = now.saturating_sub(Duration::from_micros(r.time()));
+    let now = microseconds_now();
+    let request = Duration::from_micros(now.saturating_sub(r.time()));
+    let queue = resolved.queue.get();
+    let application = elapsed.saturating_sub(queue.unwrap_or_default());
     let sets = board.figures();
-    let first = process as usize % SETS * SET;
+    let first = resolved.server_pid as usize % SETS * SET;
     let Some(set) = sets.get(first..first + SET) else { return };
     if let class @ 1..=5 = usize::from(status / 100) {
         add(set, class - 1, 1);
@@ -84,6 +92,20 @@ pub fn record(board: &Board, r: Request<'_>, answered: &Result<i32, Status>, app
     add(set, BYTES, r.bytes_sent());
     add_time(set, REQUEST, request);
     add_time(set, APPLICATION, application);
+    if let Some(queue) = queue {
+        add_time(set, QUEUE, queue);
+    }
+    let time = u64::try_from(application.as_micros()).unwrap_or(u64::MAX);
+    board.interpreters().count(&resolved.application_group, status, time);
+    if let Some(parent) = resolved.trace {
+        let value = u64::try_from(request.as_micros()).unwrap_or(u64::MAX);
+        board.exemplars().put(bucket(request), Exemplar { trace: parent.trace, value, time: now });
+    }
+    if status >= 500 {
+        let request = r.request_line().unwrap_or_default().to_vec();
+        let text = log::take_last_error();
+        board.events().add(&Event { time: now, pid: resolved.server_pid, status, request, text });
+    }
 }
 
 impl Figures {
@@ -106,8 +128,72 @@ impl Figures {
             bytes: part(BYTES),
             request: times(REQUEST),
             application: times(APPLICATION),
+            queue: times(QUEUE),
         }
     }
+}
+
+/// A process that runs applications.
+#[derive(Debug)]
+pub struct PerProcess {
+    /// Its process id.
+    pub pid: u32,
+    /// Which of the group's processes it is, its state on the board, and when it was started, in microseconds since the epoch;
+    /// `None` for one of httpd's.
+    pub index: Option<u32>,
+    /// See `index`.
+    pub state: Option<u32>,
+    /// See `index`.
+    pub started: Option<u64>,
+    /// Its resident memory in bytes, where the system tells.
+    pub memory: Option<u64>,
+    /// What its threads do.
+    pub threads: Vec<Seated>,
+}
+
+/// The processes of a board; embedded mode's are those of httpd that have had a request.
+#[must_use]
+pub fn processes(board: &Board, is_embedded: bool) -> Vec<PerProcess> {
+    if is_embedded {
+        return embedded_processes(board);
+    }
+    let listed = board.listed().map(|(slot, state, listed)| {
+        let seats = board.seats(slot).ok();
+        PerProcess {
+            pid: listed.pid,
+            index: Some(listed.index),
+            state: Some(state),
+            started: Some(listed.started),
+            memory: memory_of(listed.pid),
+            threads: seats.map(|seats| seats.iter().filter_map(Seat::read).collect()).unwrap_or_default(),
+        }
+    });
+    listed.collect()
+}
+
+fn embedded_processes(board: &Board) -> Vec<PerProcess> {
+    let mut found: Vec<PerProcess> = Vec::new();
+    let seats = board.shared_seats().into_iter().flat_map(|seats| seats.iter()).filter_map(Seat::read);
+    for thread in seats {
+        let pid = thread.owner;
+        match found.iter_mut().find(|process| process.pid == pid) {
+            Some(process) => process.threads.push(thread),
+            None => {
+                // One that has no memory is not there any more.
+                let Some(memory) = memory_of(pid) else { continue };
+                let (index, state, started) = (None, None, None);
+                found.push(PerProcess { pid, index, state, started, memory: Some(memory), threads: vec![thread] });
+            }
+        }
+    }
+    found
+}
+
+/// The resident memory of a process in bytes, where the system tells. Source: proc(5), "/proc/pid/statm".
+fn memory_of(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64).filter(|bytes| *bytes > 0)
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! The content handler: checks a request, resolves where it runs, and has it run there.
 
-use std::time::Instant;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use mod_wsgi_core::group_name::{self, Facts};
 use mod_wsgi_core::script_call::{Answer, Function};
+use mod_wsgi_core::trace_context::TraceParent;
 use mod_wsgi_core::wire::{Key, LogLevel};
 
 use crate::apache::request::{FileKind, Request};
@@ -13,7 +15,10 @@ use crate::embedded;
 use crate::environ::{self, merge_slashes};
 use crate::figures;
 use crate::metrics;
+use crate::seat::Seated;
 use crate::startup::Runtime;
+use crate::status;
+use crate::trace;
 
 /// What applies to one request, after directives and alias options.
 #[derive(Debug, Clone)]
@@ -44,6 +49,12 @@ pub struct Resolved {
     pub map_head: MapHead,
     /// This process.
     pub server_pid: u32,
+    /// The trace that the request belongs to, where `WSGITraceContext` is on.
+    pub trace: Option<TraceParent>,
+    /// Whether the client is told what took how long.
+    pub server_timing: bool,
+    /// How long the request has waited for a thread of a daemon, once that is known.
+    pub queue: Cell<Option<Duration>>,
 }
 
 /// A refusal of httpd's kind: the status it answers with.
@@ -62,6 +73,9 @@ pub fn hook_handler(r: Request<'_>) -> i32 {
     let Some(name) = r.handler() else { return DECLINED };
     if name == metrics::HANDLER {
         return metrics::answer(r);
+    }
+    if name == status::HANDLER {
+        return status::answer(r);
     }
     let handler = r.dir_config().handlers.iter().find(|handler| handler.name == name);
     if handler.is_none() && name != b"wsgi-script" && name != b"application/x-httpd-wsgi" {
@@ -87,9 +101,11 @@ fn serve(r: Request<'_>, handler: Option<&HandlerScript>) -> Result<i32, Status>
         return Err(refuse(r, INTERNAL_ERROR, "WSGI0210: mod_wsgi has not been set up in this process"));
     };
     let begun = Instant::now();
+    // Of a request before this one on the same thread.
+    drop(log::take_last_error());
     let answered = run(r, runtime, &resolved, has_body);
     if let Some(board) = runtime.board(&resolved.process_group) {
-        figures::record(board, r, &answered, begun.elapsed(), resolved.server_pid);
+        figures::record(board, r, &resolved, &answered, begun.elapsed());
     }
     answered
 }
@@ -105,6 +121,7 @@ fn run(r: Request<'_>, runtime: &Runtime, resolved: &Resolved, has_body: bool) -
             "WSGI0143: embedded mode is forbidden by WSGIRestrictEmbedded: name a daemon process group with WSGIProcessGroup",
         ));
     }
+    let _seated = Seated::take(&runtime.embedded_board, r, resolved.server_pid);
     crate::embedded::serve(r, &runtime.embedded, resolved)
 }
 
@@ -244,6 +261,9 @@ fn resolve(r: Request<'_>, handler: Option<&HandlerScript>) -> Resolved {
         ignore_activity: config.ignore_activity.unwrap_or(false),
         map_head: config.map_head.unwrap_or(MapHead::Auto),
         server_pid: std::process::id(),
+        trace: trace::of(r),
+        server_timing: config.server_timing.unwrap_or(false),
+        queue: Cell::default(),
     }
 }
 

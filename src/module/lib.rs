@@ -5,7 +5,7 @@
 //!
 //! Rooms: `apache` is the only one that names httpd's symbols; `config` is what directives have said; `startup` and
 //! `supervisor` run in httpd's parent; `translate`, `handler`, `environ`, `response`, `daemon` and `embedded` run in its
-//! children, per request.
+//! children, per request; `figures` and `seat` keep what `metrics` and `status` tell.
 
 #![deny(unsafe_code)]
 #![allow(clippy::missing_errors_doc, reason = "an error of a directive setter is the sentence httpd prints")]
@@ -24,7 +24,10 @@ mod identity;
 mod metrics;
 mod python;
 mod response;
+mod seat;
 mod startup;
+mod status;
 mod supervisor;
 mod sys;
+mod trace;
 mod translate;

@@ -1,9 +1,10 @@
 //! A response on its way to the client: head, body, and an end that says whether it is complete. Both modes use it.
 
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use mod_wsgi_core::response_rules::content_length;
-use mod_wsgi_core::wire::{LogLevel, ResponseHead, WireError};
+use mod_wsgi_core::wire::{HeadTimes, LogLevel, ResponseHead, WireError};
 
 use crate::apache::OK;
 use crate::apache::brigade::{FileAccess, Gone, Output};
@@ -35,6 +36,9 @@ pub struct Response<'r> {
     error_override: bool,
     /// The status to leave to httpd's error pages.
     overridden: Option<Status>,
+    /// Since when the client is told what took how long.
+    timed: Option<Instant>,
+    times: HeadTimes,
 }
 
 impl<'r> Response<'r> {
@@ -51,7 +55,22 @@ impl<'r> Response<'r> {
             length: None,
             error_override,
             overridden: None,
+            timed: None,
+            times: HeadTimes::default(),
         }
+    }
+
+    /// Tells the client what took how long, from now on.
+    #[must_use]
+    pub fn timed(mut self, wanted: bool) -> Self {
+        self.timed = wanted.then(Instant::now);
+        self
+    }
+
+    /// How long the request waited for a thread of a daemon; known with the head.
+    #[must_use]
+    pub fn queue(&self) -> Duration {
+        Duration::from_micros(self.times.queue.into())
     }
 
     /// Whether status and headers are set.
@@ -74,6 +93,8 @@ impl<'r> Response<'r> {
         let head = ResponseHead::decode(payload)?;
         let r = self.request;
         self.head = true;
+        self.times = head.times;
+        self.tell_times();
         if !(200..1000).contains(&head.status) {
             log_with_script(
                 r,
@@ -119,6 +140,20 @@ impl<'r> Response<'r> {
         Ok(())
     }
 
+    /// Source: W3C Server Timing. Durations are in milliseconds.
+    fn tell_times(&self) {
+        let Some(since) = self.timed else { return };
+        let milliseconds = |microseconds: u32| f64::from(microseconds) / 1000.0;
+        let whole = since.elapsed().as_secs_f64() * 1000.0;
+        let text = if self.times == HeadTimes::default() {
+            format!("app;dur={whole:.3}")
+        } else {
+            let (queue, application) = (milliseconds(self.times.queue), milliseconds(self.times.application));
+            format!("queue;dur={queue:.3}, app;dur={application:.3}, daemon;dur={whole:.3}")
+        };
+        self.request.add_header(b"Server-Timing", text.as_bytes(), true);
+    }
+
     /// What of a piece is within the announced length.
     fn within<'d>(&mut self, data: &'d [u8]) -> &'d [u8] {
         let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(self.sent));
@@ -136,6 +171,18 @@ impl<'r> Response<'r> {
         self.passed = true;
         self.unflushed = if flush { 0 } else { self.unflushed + data.len() as u64 };
         self.output.data(data, flush)
+    }
+
+    /// Sends several pieces of the body together.
+    pub fn pieces<'d>(&mut self, pieces: impl IntoIterator<Item = &'d [u8]>) -> Result<(), Gone> {
+        let pieces: Vec<_> = pieces.into_iter().map(|piece| self.within(piece)).collect();
+        let length: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
+        if self.overridden.is_some() || length == 0 {
+            return Ok(());
+        }
+        self.passed = true;
+        self.unflushed += length;
+        self.output.pieces(&pieces)
     }
 
     /// Sends a part of an open file.

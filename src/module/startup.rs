@@ -68,6 +68,8 @@ pub struct ClientGroup {
     pub pooled: Pooled,
     /// Who its processes are, for messages.
     pub user: String,
+    /// Which program they are.
+    pub program: Option<PathBuf>,
 }
 
 /// In the parent, when a configuration has been read.
@@ -97,13 +99,10 @@ pub fn post_config(pconf: Pool<'_>, main: Server<'_>) -> Result<Option<Arc<Runti
             (plan, socket)
         })
         .collect();
-    let users: Vec<_> = plans.iter().map(|(plan, _)| plan.identity.describe()).collect();
+    let shown: Vec<_> = plans.iter().map(|(plan, _)| (plan.identity.describe(), plan.program.clone())).collect();
     let reaches = supervisor::configure(main, plans)?;
-    let groups = definitions.groups.iter().zip(reaches).zip(users).map(|((definition, reach), user)| ClientGroup {
-        definition: definition.clone(),
-        reach,
-        pooled: Pooled::default(),
-        user,
+    let groups = definitions.groups.iter().zip(reaches).zip(shown).map(|((definition, reach), (user, program))| {
+        ClientGroup { definition: definition.clone(), reach, pooled: Pooled::default(), user, program }
     });
     let embedded = crate::embedded::Settings::new(config, definitions, hosts);
     let embedded_board = supervisor::embedded_board()?;

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mod_wsgi_core::launch::board as state;
+use mod_wsgi_core::board::{self as state, Event, Listed};
 use mod_wsgi_core::launch::{Launch, Message};
 use mod_wsgi_core::wire::LogLevel;
 
@@ -107,6 +107,8 @@ struct Process {
     received: Vec<u8>,
     /// Why it cannot run, if it has said so.
     failed: Option<String>,
+    /// Why it wants another one to take its place, if it has said so.
+    reason: Option<String>,
     /// Whether its successor was started.
     replaced: bool,
     /// How many processes of the machine were killed for lack of memory before it started.
@@ -274,6 +276,8 @@ impl Group {
         match self.try_start(main, index, slot) {
             Ok(process) => {
                 let pid = process.pid;
+                // A process id is a positive number.
+                self.board.list(slot, Listed { pid: pid as u32, index, started: microseconds_now() });
                 self.processes.push(process);
                 let text = format!(
                     "daemon process {pid} of group '{}' is starting with {} threads",
@@ -318,6 +322,7 @@ impl Group {
             self.retry_after().as_secs()
         );
         log::main_server(LogLevel::Error, text.as_bytes());
+        self.add_event(0, &text);
         self.refused = Some(match number {
             "WSGI7053" => reason.to_owned(),
             number => format!("{number}: {reason}"),
@@ -369,6 +374,7 @@ impl Group {
             started: Instant::now(),
             received: Vec::new(),
             failed: None,
+            reason: None,
             replaced: false,
             out_of_memory: out_of_memory(),
         })
@@ -438,7 +444,10 @@ impl Process {
         std::io::Read::read_to_end(&mut &self.control, &mut self.received).ok();
         while let Ok(Some((message, taken))) = Message::split(&self.received) {
             match message {
-                Message::Renew => wants = true,
+                Message::Renew(reason) => {
+                    self.reason = Some(String::from_utf8_lossy(&reason).into_owned());
+                    wants = true;
+                }
                 Message::Failed(text) => self.failed = Some(String::from_utf8_lossy(&text).into_owned()),
                 Message::Ready | Message::Retire | Message::Launch(_) => {}
             }
@@ -446,6 +455,12 @@ impl Process {
         }
         wants
     }
+}
+
+/// The time of day, in microseconds since the epoch.
+pub fn microseconds_now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// How many processes of the machine the kernel has killed for lack of memory; 0 where it does not say.
@@ -516,7 +531,17 @@ impl Group {
         let running = self.board.load_of(process.slot);
         self.board.set(process.slot, state::EMPTY);
         let (pid, name, how) = (process.pid, &self.name, spawn::describe(status));
-        let expected = self.dropped || process.generation < self.generation || process.replaced;
+        let is_older = self.dropped || process.generation < self.generation;
+        let expected = is_older || process.replaced;
+        let killed = status == Some(libc::SIGKILL) && out_of_memory() > process.out_of_memory;
+        self.count_end(match (&process.reason, status) {
+            _ if !was_ready && !expected => "failed_start",
+            _ if is_older && status == Some(0) => "reload",
+            (_, Some(libc::SIGKILL)) if killed => "out_of_memory",
+            (Some(reason), _) => reason,
+            (None, Some(0)) => "shutdown_signal",
+            (None, status) => spawn::kind_of_end(status),
+        });
         if expected && status == Some(0) || crate::apache::server::is_stopping() {
             let text = format!("daemon process {pid} of group '{name}' has retired ({how})");
             return log::main_server(LogLevel::Info, text.as_bytes());
@@ -531,6 +556,7 @@ impl Group {
                     "WSGI7055: daemon process {pid} of group '{name}' was killed while it started; another one is started"
                 );
                 log::main_server(LogLevel::Error, text.as_bytes());
+                self.add_event(pid, &text);
                 crate::apache::server::with_main(|main| self.start(main, process.index));
                 return;
             }
@@ -541,7 +567,6 @@ impl Group {
             self.refuse(&reason);
             return self.wait(process.index, slot);
         }
-        let killed = status == Some(libc::SIGKILL) && out_of_memory() > process.out_of_memory;
         let memory = if killed { ", and the kernel has killed for lack of memory meanwhile" } else { "" };
         let requests = match running {
             0 => String::new(),
@@ -555,6 +580,28 @@ impl Group {
             self.name
         );
         log::main_server(level, text.as_bytes());
+        if level == LogLevel::Error {
+            self.add_event(pid, &text);
+        }
+    }
+
+    /// Counts the end of a process.
+    fn count_end(&self, reason: &str) {
+        if let Some(count) = self.board.ended().get(state::end_number(reason)) {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    /// Keeps what the log says, for whoever looks at the state of the group.
+    fn add_event(&self, pid: i32, text: &str) {
+        let event = Event {
+            time: microseconds_now(),
+            pid: pid as u32,
+            status: 0,
+            request: Vec::new(),
+            text: text.as_bytes().to_vec(),
+        };
+        self.board.events().add(&event);
     }
 
     /// Sees to the successor of a process that has ended; answers what the log says of it.

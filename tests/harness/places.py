@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -71,3 +72,19 @@ def made_once(folder: Path):
         shutil.rmtree(folder, ignore_errors=True)
         yield folder
         stamp.touch()
+
+
+def debian_package(name: str, folder_name: str | None = None) -> Path:
+    """The files of a package of this Debian, downloaded and unpacked, never installed."""
+    folder = cache_folder() / (folder_name or name)
+    with made_once(folder) as fresh:
+        if fresh:
+            fresh.mkdir()
+            download = subprocess.run(["apt-get", "download", name], cwd=fresh, capture_output=True, text=True)
+            packages = list(fresh.glob("*.deb"))
+            if not packages:
+                raise RuntimeError(f"apt-get download {name} failed: {download.stderr.strip()}")
+            subprocess.run(["dpkg-deb", "-x", packages[0], fresh / "root"], check=True)
+            packages[0].unlink()
+            subprocess.run(["chmod", "-R", "a+rX", fresh], check=True)
+    return folder / "root"

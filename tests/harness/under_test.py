@@ -60,15 +60,6 @@ def pip() -> Path:
 def theirs() -> Path:
     if given := os.environ.get("WSGI_THEIRS"):
         return Path(given)
-    folder = places.cache_folder() / "theirs"
-    with places.made_once(folder) as fresh:
-        if fresh:
-            fresh.mkdir()
-            download = subprocess.run(["apt-get", "download", THEIRS_PACKAGE], cwd=fresh, capture_output=True, text=True)
-            packages = list(fresh.glob("*.deb"))
-            if not packages:
-                raise RuntimeError(f"apt-get download {THEIRS_PACKAGE} failed: {download.stderr.strip()}")
-            subprocess.run(["dpkg-deb", "-x", packages[0], fresh / "root"], check=True)
-            subprocess.run(["chmod", "-R", "a+rX", fresh], check=True)
-    built = sorted((folder / "root").rglob("mod_wsgi.so*"), key=lambda path: path.is_symlink())
+    root = places.debian_package(THEIRS_PACKAGE, "theirs")
+    built = sorted(root.rglob("mod_wsgi.so*"), key=lambda path: path.is_symlink())
     return built[0]

@@ -15,7 +15,8 @@ from wire import VERSION, Child
 
 TOP = Path(__file__).parents[2]
 BUILT = Path(os.environ.get("MOD_WSGI_BUILT", TOP / "target/mod_wsgi"))
-BOARD_SIZE = 16384
+BOARD_SIZE = 128 * 1024 + 1024 * 65536
+"""Mostly a hole. Source: src/core/board.rs."""
 EMPTY, STARTING, READY, RETIRING, FAILED = range(5)
 
 #: The fields of a launch block in their order, read from where they are declared.

@@ -59,7 +59,7 @@ static intptr_t body(void *context, uint8_t *into, size_t length) {
     return 5;
 }
 static const uint8_t *body_error(void *context, size_t *length) { (void)context; *length = 6; return (const uint8_t *)"broken"; }
-static int32_t head(void *context, const uint8_t *text, size_t length) { say(context, "head", text + 6, length - 6); return 0; }
+static int32_t head(void *context, const uint8_t *text, size_t length) { say(context, "head", text + 14, length - 14); return 0; }
 static int32_t data(void *context, const uint8_t *text, size_t length, int32_t fate) { say(context, fate == 1 ? "data, flushed" : fate == 2 ? "data, last" : "data", text, length); return 0; }
 static int32_t file(void *context, int32_t descriptor, uint64_t offset, uint64_t length) {
     char text[1 << 12];

@@ -46,9 +46,9 @@ def hello(version=VERSION, protocol=PROTOCOL):
 
 
 def request(script, environ, *, callable="application", group="", settings=0, start=0, flags=0, level=DEBUG,
-            connects=1, restarts=0, read_at=None):
+            connects=1, restarts=0, read_at=None, line="GET / HTTP/1.1"):
     read_at = int(time.monotonic() * 1e6) if read_at is None else read_at
-    payload = struct.pack("<BBHHQQQ", settings, level, connects, restarts, start, read_at, start) + text(script) + text(callable) + text(group)
+    payload = struct.pack("<BBHHQQQ", settings, level, connects, restarts, start, read_at, start) + text(script) + text(callable) + text(group) + text(line)
     for name, value in environ.items():
         number = KEYS.index(name) + 1 if name in KEYS else 0
         payload += bytes([number]) + (b"" if number else text(name)) + struct.pack("<I", len(value)) + value.encode("latin-1")
@@ -61,6 +61,8 @@ class Response:
     def __init__(self):
         self.status = self.end = self.refused = None
         self.line, self.headers, self.body, self.log = b"", [], b"", []
+        self.times = None
+        """How long the request waited, and then took to its head, in microseconds."""
         self.records = []
         """Level, file and line of the records in `log`."""
         self.file = None
@@ -85,8 +87,8 @@ class Response:
 
     def take(self, kind, flags, payload):
         if kind == HEAD:
-            self.status, length = struct.unpack_from("<HI", payload)
-            self.line, rest = payload[6:6 + length], payload[6 + length:]
+            self.status, *self.times, length = struct.unpack_from("<HIII", payload)
+            self.line, rest = payload[14:14 + length], payload[14 + length:]
             fields = []
             while rest:
                 (length,) = struct.unpack_from("<I", rest)

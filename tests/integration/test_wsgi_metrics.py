@@ -67,8 +67,11 @@ class TestMetrics:
 
     def test_the_families_are_these(self, server, site):
         families = {"wsgi_requests": "counter", "wsgi_response_body_bytes": "counter", "wsgi_request_duration_seconds": "histogram",
-                    "wsgi_application_duration_seconds": "histogram", "wsgi_processes": "gauge", "wsgi_threads": "gauge",
-                    "wsgi_requests_active": "gauge"}
+                    "wsgi_application_duration_seconds": "histogram", "wsgi_queue_duration_seconds": "histogram",
+                    "wsgi_interpreter_requests": "counter", "wsgi_interpreter_busy_seconds": "counter",
+                    "wsgi_process_resident_memory_bytes": "gauge", "wsgi_process_start_time_seconds": "gauge",
+                    "wsgi_process_requests": "counter", "wsgi_process_threads": "gauge", "wsgi_process_ends": "counter",
+                    "wsgi_processes": "gauge", "wsgi_threads": "gauge", "wsgi_requests_active": "gauge"}
         assert Page(server).families == families
 
     def test_requests_are_counted_by_their_status(self, server, site):

@@ -17,7 +17,7 @@ pub const REQUEST_HAS_BODY: u8 = 1;
 /// are one unit: a daemon reads both before it runs anything, so that a connection that breaks in between has not run
 /// the request.
 pub const REQUEST_BODY_FOLLOWS: u8 = 2;
-/// Flag of [`Kind::Request`]: the child has counted the request as load of this process ([`crate::launch::board`]).
+/// Flag of [`Kind::Request`]: the child has counted the request as load of this process ([`crate::board`]).
 pub const REQUEST_CLAIMED: u8 = 4;
 /// Flag of [`Kind::Body`]: nothing comes after this piece.
 pub const BODY_LAST: u8 = 1;

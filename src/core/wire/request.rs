@@ -33,6 +33,8 @@ pub struct RequestHead<'a> {
     pub callable: &'a [u8],
     /// Which interpreter; empty is the main one.
     pub application_group: &'a [u8],
+    /// The request line, or the begin of it, for whoever looks at what the process does.
+    pub request_line: &'a [u8],
     /// The environ entries; a later one replaces an earlier one of the same name.
     pub environ: Pairs<'a>,
 }
@@ -55,6 +57,7 @@ impl<'a> RequestHead<'a> {
             script: reader.bytes()?,
             callable: reader.bytes()?,
             application_group: reader.bytes()?,
+            request_line: reader.bytes()?,
             environ: Pairs::new(reader.rest()),
         })
     }
@@ -79,6 +82,8 @@ pub struct RequestHeadWriter<'a> {
     pub callable: &'a [u8],
     /// See [`RequestHead::application_group`].
     pub application_group: &'a [u8],
+    /// See [`RequestHead::request_line`].
+    pub request_line: &'a [u8],
 }
 
 impl RequestHeadWriter<'_> {
@@ -95,6 +100,7 @@ impl RequestHeadWriter<'_> {
         put_bytes(out, self.script);
         put_bytes(out, self.callable);
         put_bytes(out, self.application_group);
+        put_bytes(out, self.request_line);
         environ(&mut PairWriter::new(out));
         patch_length(out, at);
     }
@@ -127,6 +133,7 @@ mod tests {
             script: b"/srv/app.wsgi",
             callable: b"application",
             application_group: b"",
+            request_line: b"POST / HTTP/1.1",
         };
         writer.write(&mut out, true, |environ| environ.known(Key::REQUEST_METHOD, b"POST"));
         set_attempts(&mut out, 3, 258);
@@ -139,6 +146,6 @@ mod tests {
             (head.script, head.callable, head.application_group),
             (&b"/srv/app.wsgi"[..], &b"application"[..], &b""[..])
         );
-        assert_eq!(head.environ.count(), 1);
+        assert_eq!((head.request_line, head.environ.count()), (&b"POST / HTTP/1.1"[..], 1));
     }
 }

@@ -46,7 +46,7 @@ impl<'a> Hello<'a> {
 pub struct Welcome {
     /// Process id of the daemon.
     pub pid: u32,
-    /// Its place on the group's [`crate::launch::board`].
+    /// Its place on the group's [`crate::board`].
     pub slot: u32,
 }
 
@@ -69,11 +69,33 @@ impl Welcome {
     }
 }
 
+/// How long a daemon has had a request when its response begins, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeadTimes {
+    /// From the moment the child looked for a daemon until a thread took the request.
+    pub queue: u32,
+    /// From then until now.
+    pub application: u32,
+}
+
+impl HeadTimes {
+    /// Sets them in the payload of a [`Kind::Head`] frame.
+    pub fn set(self, payload: &mut [u8]) {
+        // Behind the status.
+        if let Some(place) = payload.get_mut(2..).and_then(<[u8]>::first_chunk_mut) {
+            let ([a, b, c, d], [e, f, g, h]) = (self.queue.to_le_bytes(), self.application.to_le_bytes());
+            *place = [a, b, c, d, e, f, g, h];
+        }
+    }
+}
+
 /// A decoded response head, borrowing from its frame. Embedded mode uses the same bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct ResponseHead<'a> {
     /// The three digits of the status.
     pub status: u16,
+    /// How long the daemon has had the request so far; all zero in embedded mode.
+    pub times: HeadTimes,
     /// The whole status line without the protocol, such as `404 Not Found`, or just `404`.
     pub status_line: &'a [u8],
     /// The headers in the order the application gave them.
@@ -89,6 +111,7 @@ impl<'a> ResponseHead<'a> {
         let mut reader = Reader::new(payload);
         Ok(Self {
             status: reader.u16()?,
+            times: HeadTimes { queue: reader.u32()?, application: reader.u32()? },
             status_line: reader.bytes()?,
             headers: Headers { reader: Reader::new(reader.rest()) },
         })
@@ -127,6 +150,8 @@ impl<'b> ResponseHeadWriter<'b> {
     /// Begins a payload; put it behind a frame header of [`Kind::Head`] with [`start_frame`] and [`patch_length`].
     pub fn new(out: &'b mut Vec<u8>, status: u16, status_line: &[u8]) -> Self {
         out.extend_from_slice(&status.to_le_bytes());
+        // Both times, which `HeadTimes::set` sets.
+        out.extend_from_slice(&[0; 8]);
         put_bytes(out, status_line);
         Self { out }
     }
@@ -308,7 +333,10 @@ mod tests {
         writer.header(b"Set-Cookie", b"a=1");
         writer.header(b"Set-Cookie", b"b=2");
         ResponseHeadWriter::resume(&mut out).header(b"Content-Length", b"0");
+        let times = HeadTimes { queue: 70_000, application: 5 };
+        times.set(&mut out);
         let head = ResponseHead::decode(&out).unwrap();
+        assert_eq!(head.times, times);
         assert_eq!((head.status, head.status_line), (200, &b"200 OK"[..]));
         let headers: Vec<_> = head.headers.map(Result::unwrap).collect();
         assert_eq!(headers, [(&b"Set-Cookie"[..], &b"a=1"[..]), (b"Set-Cookie", b"b=2"), (b"Content-Length", b"0")]);

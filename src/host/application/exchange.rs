@@ -10,8 +10,19 @@ use std::ptr::NonNull;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone;
 
-/// Carries one request. Everything but [`Exchange::head`] and [`Exchange::queue`] may block and is called detached from
-/// Python. Calls never overlap, but may come from several threads one after the other.
+/// What [`Exchange::try_send`] could do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    /// Everything is on its way.
+    Sent,
+    /// The rest of it is queued, and has to be sent with [`Exchange::send`].
+    Waits,
+    /// Nothing has been done: the piece has to be sent with [`Exchange::send`].
+    Untried,
+}
+
+/// Carries one request. Everything but [`Exchange::head`], [`Exchange::queue`] and [`Exchange::try_send`] may block and is
+/// called detached from Python. Calls never overlap, but may come from several threads one after the other.
 pub trait Exchange: Send {
     /// Appends the next piece of the request body, about `most` bytes or fewer; answers whether it was the last.
     ///
@@ -30,6 +41,14 @@ pub trait Exchange: Send {
     /// # Errors
     /// [`Gone`].
     fn send(&mut self, piece: &[u8]) -> Result<(), Gone>;
+
+    /// Sends what is queued, and then `piece`, as far as that goes without a wait.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    fn try_send(&mut self, _piece: &[u8]) -> Result<Tried, Gone> {
+        Ok(Tried::Untried)
+    }
 
     /// Sends what is queued, and then a part of a file as the rest of the response body. Whoever gets it may move the
     /// position of the open file.

@@ -1,12 +1,13 @@
 //! Where a thread stands with its request, for threads that look from outside: timers, and who explains a process that
 //! hangs.
 //!
-//! The thread that runs the request writes, others read. What it costs a request is two uncontended locks and a copy of its
-//! head.
+//! The thread that runs the request writes, others read. What it costs a request is two uncontended locks, a copy of its
+//! head, and one of its line, for those who look from other processes.
 
 use super::request::Request;
 use crate::python::{Object, Python, thread_ident};
 use crate::sys::{clock, descriptors};
+use mod_wsgi_core::board::{Doing, Seat};
 use mod_wsgi_core::wire::{Key, Name, Pairs, RequestHead};
 use std::fmt::Write;
 use std::os::fd::RawFd;
@@ -40,6 +41,8 @@ struct Running {
 pub struct Progress {
     /// Number of the thread among those of the process, from 1.
     number: u32,
+    /// Where other processes see what the thread does.
+    seat: Option<Seat<'static>>,
     /// Python's number of the thread.
     ident: u64,
     running: Mutex<Option<Running>>,
@@ -87,9 +90,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Progress {
     /// For the thread that calls; `number` is its number among those of the process. It lives as long as the process,
     /// as the threads do.
-    pub fn of_this_thread(number: u32) -> &'static Self {
+    pub fn of_this_thread(number: u32, seat: Option<Seat<'static>>) -> &'static Self {
+        if let Some(seat) = seat {
+            seat.take(clock::microseconds());
+        }
         Box::leak(Box::new(Self {
             number,
+            seat,
             ident: thread_ident(),
             running: Mutex::default(),
             environ: Mutex::default(),
@@ -110,6 +117,9 @@ impl Progress {
             number.store(0, Ordering::Relaxed);
         }
         self.expired.store(false, Ordering::Relaxed);
+        if let Some(seat) = self.seat {
+            seat.begin(begun, head.request_line, Doing::Loading);
+        }
         self.serial.fetch_add(1, Ordering::Relaxed);
         let mut environ = lock(&self.environ);
         environ.clear();
@@ -126,10 +136,20 @@ impl Progress {
         if running.take().is_some() && self.is_expired() {
             expired();
         }
+        if let Some(seat) = self.seat {
+            seat.end(clock::microseconds());
+        }
+    }
+
+    fn turn(&self, doing: Doing) {
+        if let Some(seat) = self.seat {
+            seat.turn(doing);
+        }
     }
 
     /// The application is called now.
     pub fn call(&self) {
+        self.turn(Doing::Application);
         self.called.store(clock::microseconds(), Ordering::Relaxed);
     }
 
@@ -138,7 +158,9 @@ impl Progress {
         let begun = clock::microseconds();
         self.wait_since.store(begun, Ordering::Relaxed);
         self.wait.store(wait as u8, Ordering::Release);
+        self.turn(if wait == Wait::Input { Doing::Input } else { Doing::Output });
         let answer = work();
+        self.turn(Doing::Application);
         self.wait.store(0, Ordering::Release);
         let total = if wait == Wait::Input { &self.input_time } else { &self.output_time };
         total.fetch_add(clock::microseconds().saturating_sub(begun), Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! One request, shared by the objects its application holds. After its end they find nothing here any more.
 
-use super::exchange::{Exchange, Gone};
+use super::exchange::{Exchange, Gone, Tried};
 use super::interpreters::Interpreter;
 use super::observe::Tally;
 use super::progress::{Progress, Wait};
@@ -303,7 +303,14 @@ impl Request {
             inner.tally.output_writes += u64::from(!piece.is_empty());
             let piece = inner.response.commit_and_clip(&mut **exchange, piece)?;
             if send || piece.len() > LARGE {
-                return Ok(Some(piece));
+                let (tried, time) = inner.tally.time(|| exchange.try_send(piece));
+                inner.tally.output_time += time;
+                return match tried {
+                    Ok(Tried::Sent) => Ok(None),
+                    Ok(Tried::Waits) => Ok(Some(&piece[..0])),
+                    Ok(Tried::Untried) => Ok(Some(piece)),
+                    Err(Gone) => Err(Failure::Gone),
+                };
             }
             if !piece.is_empty() {
                 exchange.queue(piece);

@@ -110,9 +110,9 @@ impl Control {
         send_all(&self.socket, &Message::Ready);
     }
 
-    /// Tells the parent that another process is to take the place of this one, and wakes it.
-    pub fn renew(&mut self) {
-        send_all(&self.socket, &Message::Renew);
+    /// Tells the parent that another process is to take the place of this one, and why, and wakes it.
+    pub fn renew(&mut self, reason: &str) {
+        send_all(&self.socket, &Message::Renew(reason.as_bytes().to_vec()));
         // The parent may be asleep for a second. A bell that has been rung and not been heard yet is full.
         ignore(rustix::io::write(&self.bell, b"\n"));
     }

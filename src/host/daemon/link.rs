@@ -1,10 +1,11 @@
 //! Carries one request over the socket to an Apache child.
 
-use crate::application::exchange::{Exchange, Gone};
+use crate::application::exchange::{Exchange, Gone, Tried};
 use crate::ignore;
+use crate::sys::clock;
 use mod_wsgi_core::wire::{
-    BODY_FAILED, BODY_LAST, END_CLOSE, END_TRUNCATED, FRAME_HEADER, FilePart, FrameHeader, Kind, LogLevel, LogRecord,
-    MAX_DATA, Refusal, patch_length, put_frame, start_frame,
+    BODY_FAILED, BODY_LAST, END_CLOSE, END_TRUNCATED, FRAME_HEADER, FilePart, FrameHeader, HeadTimes, Kind, LogLevel,
+    LogRecord, MAX_DATA, Refusal, patch_length, put_frame, start_frame,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -14,10 +15,16 @@ use std::any::Any;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest log line that is passed on, in bytes; httpd cuts at about 8 KiB.
 const LONGEST_LINE: usize = 16 * 1024;
+
+/// How long a thread may send without letting others at Python: much less than Python's own switch interval, much more than
+/// what a piece takes. Giving Python away and getting it back costs more than a piece does.
+const SLICE: Duration = Duration::from_micros(500);
+/// The largest piece, in bytes, that is sent within such a time.
+const MOST_TRIED: usize = 64 * 1024;
 
 /// What is known about the body of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +48,11 @@ pub struct Link {
     /// The piece of the body that came with the head.
     first: Vec<u8>,
     body: Body,
+    /// How long the request has waited, and when this process began with it, both in microseconds.
+    queued: u64,
+    begun: u64,
+    /// When this thread last let others at Python to send something.
+    yielded: Instant,
     /// Whether the child was told who serves it.
     welcomed: bool,
     /// Whether sending or reading has failed: nothing more can be said on this connection.
@@ -56,13 +68,19 @@ impl Link {
             open_data: None,
             first: Vec::new(),
             body: Body::Ended,
+            queued: 0,
+            begun: 0,
+            yielded: Instant::now(),
             welcomed: false,
             broken: false,
         }
     }
 
-    /// Begins a request: whether it has a body, and what of it has come already, with the flags of that frame.
-    pub fn begin(&mut self, has_body: bool, first: Option<(&[u8], u8)>) {
+    /// Begins a request: whether it has a body, and what of it has come already, with the flags of that frame; how long it has
+    /// waited, in microseconds, and what time it is.
+    pub fn begin(&mut self, has_body: bool, first: Option<(&[u8], u8)>, queued: u64, now: u64) {
+        (self.queued, self.begun) = (queued, now);
+        self.yielded = Instant::now();
         self.first.clear();
         self.body = match first {
             Some((piece, flags)) => {
@@ -218,6 +236,18 @@ impl Link {
             }
         }
     }
+
+    fn send_waiting(&mut self, piece: &[u8]) -> Result<(), Gone> {
+        if piece.is_empty() {
+            return self.flush();
+        }
+        for piece in piece.chunks(MAX_DATA as usize) {
+            let header = FrameHeader { kind: Kind::Data, flags: 0, length: piece.len() as u32 };
+            self.out.extend_from_slice(&header.encode());
+            self.write_all(piece)?;
+        }
+        Ok(())
+    }
 }
 
 impl Exchange for Link {
@@ -242,6 +272,14 @@ impl Exchange for Link {
 
     fn head(&mut self, payload: &[u8]) {
         self.put(Kind::Head, 0, payload);
+        let limit = |microseconds| u32::try_from(microseconds).unwrap_or(u32::MAX);
+        let times = HeadTimes {
+            queue: limit(self.queued),
+            application: limit(clock::microseconds().saturating_sub(self.begun)),
+        };
+        // What was just put stands at the end.
+        let at = self.out.len() - payload.len();
+        times.set(self.out.get_mut(at..).unwrap_or_default());
     }
 
     fn queue(&mut self, piece: &[u8]) {
@@ -261,16 +299,40 @@ impl Exchange for Link {
         }
     }
 
+    fn try_send(&mut self, piece: &[u8]) -> Result<Tried, Gone> {
+        if piece.len() > MOST_TRIED || piece.is_empty() || self.yielded.elapsed() > SLICE {
+            return Ok(Tried::Untried);
+        }
+        let header = FrameHeader { kind: Kind::Data, flags: 0, length: piece.len() as u32 };
+        self.out.extend_from_slice(&header.encode());
+        self.open_data = None;
+        if self.broken {
+            self.out.clear();
+            return Err(Gone);
+        }
+        let parts = [IoSlice::new(&self.out), IoSlice::new(piece)];
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let sent = match sendmsg(&self.socket, &parts, &mut SendAncillaryBuffer::default(), flags) {
+            Ok(sent) => sent,
+            Err(Errno::INTR | Errno::AGAIN) => 0,
+            Err(_) => {
+                self.broken = true;
+                self.out.clear();
+                return Err(Gone);
+            }
+        };
+        let of_piece = sent.saturating_sub(self.out.len());
+        self.out.drain(..sent.min(self.out.len()));
+        let rest = piece.get(of_piece..).unwrap_or_default();
+        self.out.extend_from_slice(rest);
+        Ok(if self.out.is_empty() { Tried::Sent } else { Tried::Waits })
+    }
+
     fn send(&mut self, piece: &[u8]) -> Result<(), Gone> {
-        if piece.is_empty() {
-            return self.flush();
-        }
-        for piece in piece.chunks(MAX_DATA as usize) {
-            let header = FrameHeader { kind: Kind::Data, flags: 0, length: piece.len() as u32 };
-            self.out.extend_from_slice(&header.encode());
-            self.write_all(piece)?;
-        }
-        Ok(())
+        // Whoever waits for Python has had it meanwhile.
+        let sent = self.send_waiting(piece);
+        self.yielded = Instant::now();
+        sent
     }
 
     fn file(&mut self, file: BorrowedFd<'_>, part: FilePart) -> Result<(), Gone> {

@@ -7,7 +7,7 @@ use crate::application::interpreters::Interpreters;
 use crate::application::progress::{Glimpse, Progress};
 use crate::ignore;
 use crate::sys::board::Place;
-use mod_wsgi_core::launch::board;
+use mod_wsgi_core::board::{self, Seat};
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::net::{Shutdown, shutdown};
 use std::io;
@@ -130,6 +130,11 @@ impl Service {
     /// Tells Apache's children what this process does.
     pub fn board(&self, state: u32) {
         self.place.set(state);
+    }
+
+    /// Where a thread tells what it does.
+    pub fn seat(&self, thread: u32) -> Option<Seat<'static>> {
+        self.place.seat(thread)
     }
 
     /// Reserves a slot for a connection that a thread has just accepted.

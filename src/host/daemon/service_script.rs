@@ -8,7 +8,7 @@ use crate::application::preload;
 use crate::log;
 use crate::sys::board::Place;
 use crate::sys::signals;
-use mod_wsgi_core::launch::board;
+use mod_wsgi_core::board;
 use mod_wsgi_core::wire::LogLevel;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::OwnedFd;

@@ -133,8 +133,8 @@ pub fn serve_until_the_end(
             Said::Retire => service.retire(Reason::Replaced),
             Said::Closed => service.retire(Reason::ApacheGone),
         }
-        if service.outdated().is_some() && !std::mem::replace(&mut renewed, true) {
-            control.renew();
+        if let Some(reason) = service.outdated().filter(|_| !std::mem::replace(&mut renewed, true)) {
+            control.renew(reason.name());
         }
     }
     announcer.tell(ProcessEvent::Stopping(service.reason().map_or("", Reason::name)));

@@ -24,7 +24,7 @@ const WORTH_A_LOOK: u64 = 500_000;
 
 /// Waits for events until the service stops; `number` is the number of this thread among those of the process, from 1.
 pub fn work(service: &Service, number: u32) {
-    let progress = Progress::of_this_thread(number);
+    let progress = Progress::of_this_thread(number, service.seat(number));
     service.show(progress);
     // It is one that runs requests from now on, whether it gets one or not.
     metrics::be_thread(number);
@@ -144,7 +144,7 @@ fn serve(service: &Service, progress: &'static Progress, connection: &mut Connec
     }
     let Ok(Unit::Request { head, has_body, claimed, first, length }) = connection.unit() else { return false };
     let load = service.count_load(claimed);
-    link.begin(has_body, first);
+    link.begin(has_body, first, now.saturating_sub(head.queue_start), now);
     let waited = clock::uptime().saturating_sub(head.read_at);
     if is_too_old(service, waited) {
         let reason = "WSGI0084: the request waited longer than queue-timeout for a thread of the daemon process";

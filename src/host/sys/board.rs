@@ -1,16 +1,17 @@
-//! The group's board: a page shared by its processes and Apache's children.
+//! The group's board: memory shared by its processes and Apache's children.
 
 use crate::ignore;
-use mod_wsgi_core::launch::board;
+use mod_wsgi_core::board::{self, Seat};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use std::os::fd::BorrowedFd;
 use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// This process's place on the board: its state, and its load. Both stay mapped until the process ends.
+/// This process's place on the board: its state, its load, and its threads' seats. They stay mapped until the process ends.
 pub struct Place {
     state: NonNull<AtomicU32>,
     load: NonNull<AtomicU32>,
+    seats: &'static [AtomicU64],
 }
 
 // SAFETY: atomics in memory that is never unmapped.
@@ -27,17 +28,28 @@ impl Place {
         if slot as usize >= board::SLOTS {
             return Err(rustix::io::Errno::INVAL);
         }
-        // SAFETY: a new shared mapping anywhere; the slot is inside of it, and a page is aligned for a `u32`.
+        // SAFETY: new shared mappings anywhere; the slot is inside of the first, the second holds so many `u64` and is only
+        // accessed as atomics, and pages are aligned for both.
         unsafe {
             let flags = ProtFlags::READ | ProtFlags::WRITE;
             let page = mmap(null_mut(), board::SIZE, flags, MapFlags::SHARED, board, 0)?;
+            let offset = board::SIZE + slot as usize * board::SEATS_SIZE;
+            let seats = mmap(null_mut(), board::SEATS_SIZE, flags, MapFlags::SHARED, board, offset as u64)?;
+            let seats = std::slice::from_raw_parts(seats.cast::<AtomicU64>(), board::SEATS_SIZE / 8);
+            // What the process that had the slot before has left there.
+            seats.iter().for_each(|word| word.store(0, Ordering::Relaxed));
             let state = page.cast::<AtomicU32>().add(slot as usize);
             let load = page.cast::<AtomicU32>().add(board::LOADS / 4 + slot as usize);
             match (NonNull::new(state), NonNull::new(load)) {
-                (Some(state), Some(load)) => Ok(Self { state, load }),
+                (Some(state), Some(load)) => Ok(Self { state, load, seats }),
                 _ => Err(rustix::io::Errno::NOMEM),
             }
         }
+    }
+
+    /// The seat of a thread, whose number among those of the process begins with 1; `None` for threads beyond those told of.
+    pub fn seat(&self, thread: u32) -> Option<Seat<'static>> {
+        Seat::all(self.seats).nth((thread as usize).checked_sub(1)?)
     }
 
     /// Tells what this process does.

@@ -85,6 +85,18 @@ impl<'r> Output<'r> {
         self.pass()
     }
 
+    /// Sends several pieces together.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn pieces(&mut self, pieces: &[&[u8]]) -> Result<(), Gone> {
+        for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+            // SAFETY: the pieces are borrowed until after `pass`.
+            unsafe { self.add(piece) };
+        }
+        self.pass()
+    }
+
     /// Adds a part of an open file; it goes out with what comes next. Together with the end of the response httpd sees the
     /// whole of it, and can answer requests for ranges.
     ///

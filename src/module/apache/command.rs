@@ -212,7 +212,7 @@ impl<const N: usize> Commands<N> {
 }
 
 /// Every directive: name, setter, where it may stand, and what `apachectl -L` says of it.
-pub(super) static COMMANDS: Commands<47> = Commands([
+pub(super) static COMMANDS: Commands<49> = Commands([
     raw(c"WSGIScriptAlias", server_setter!(set::script_alias), SERVER, c"URL path and the script or folder of scripts it stands for, then process-group=, application-group=, callable-object=, pass-authorization="),
     raw(c"WSGIScriptAliasMatch", server_setter!(set::script_alias_match), SERVER, c"Regular expression for URL paths and the script it stands for, then the options of WSGIScriptAlias"),
     raw(c"WSGIDaemonProcess", server_setter!(set::daemon_process), SERVER, c"Name of a group of daemon processes, then options name=value"),
@@ -259,5 +259,7 @@ pub(super) static COMMANDS: Commands<47> = Commands([
     one(c"WSGIFreeThreading", server_setter!(set::free_threading), SERVER, c"On to run a free-threaded Python without its lock"),
     one(c"WSGIIgnoreActivity", place_setter!(set::ignore_activity), HTACCESS, c"On to have requests here not count as activity for inactivity-timeout"),
     one(c"WSGIGroupAuthoritative", place_setter!(set::group_authoritative), AUTH_PLACE, c"On or Off; no meaning since Apache 2.4"),
+    one(c"WSGITraceContext", place_setter!(set::trace_context), HTACCESS, c"On, Accept or Off: whether a request's traceparent is taken, and one made where there is none"),
+    one(c"WSGIServerTiming", place_setter!(set::server_timing), HTACCESS, c"On to tell clients with Server-Timing what took how long"),
     END,
 ]);

@@ -1,5 +1,6 @@
 //! Lines for httpd's error log, at this module's level (`LogLevel wsgi:…`). Text is never a format.
 
+use std::cell::RefCell;
 use std::ffi::CString;
 
 use mod_wsgi_core::wire::{LogLevel, LogRecord};
@@ -31,8 +32,23 @@ pub fn request(r: Request<'_>, level: LogLevel, text: &[u8]) {
     request_record(r, &LogRecord::new(level, text));
 }
 
+thread_local! {
+    /// The last error that was logged for the request of this thread.
+    static LAST_ERROR: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The last error that was logged for the request of this thread, if any was; it is forgotten.
+#[must_use]
+pub fn take_last_error() -> Vec<u8> {
+    LAST_ERROR.try_with(RefCell::take).unwrap_or_default()
+}
+
 /// Writes a record to the log of a request's virtual host.
 pub fn request_record(r: Request<'_>, record: &LogRecord<'_>) {
+    if record.level <= LogLevel::Error {
+        // A thread that ends has no use for it.
+        LAST_ERROR.try_with(|last| last.replace(record.text.to_vec())).ok();
+    }
     let (text, file) = (c_text(record.text), file(record));
     let level = record.level as i32;
     // SAFETY: the request is live, the texts are NUL-terminated; the shim gives the text to "%s".

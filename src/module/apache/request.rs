@@ -307,6 +307,15 @@ impl<'r> Request<'r> {
         unsafe { bytes(ffi::ap_get_server_banner()) }.unwrap_or_default()
     }
 
+    /// A time in microseconds since the epoch, as a clock here shows it.
+    #[must_use]
+    pub fn local_time(self, time: u64) -> String {
+        let time = i64::try_from(time).unwrap_or_default();
+        // SAFETY: the format is NUL-terminated; the text is in the request's pool.
+        let text = unsafe { bytes(ffi::ap_ht_time(self.pool().raw(), time, c"%Y-%m-%d %H:%M:%S".as_ptr(), 0)) };
+        String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
+    }
+
     /// `EnableMMAP` is not off.
     #[must_use]
     pub fn allows_mmap(self) -> bool {

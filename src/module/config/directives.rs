@@ -8,7 +8,7 @@ use mod_wsgi_core::trusted_proxy::{Header, Network};
 
 use super::{
     Alias, AliasUrl, Definitions, DirConfig, GroupDefinition, HandlerScript, InterpreterSection, MapHead, PlaceScript,
-    Routing, ServerConfig,
+    Routing, ServerConfig, TraceContext,
 };
 use crate::apache::command::Command;
 use crate::identity;
@@ -457,6 +457,8 @@ place_flags! {
     pass_apache_request "WSGIPassApacheRequest" = pass_apache_request;
     /// `WSGIIgnoreActivity On|Off`
     ignore_activity "WSGIIgnoreActivity" = ignore_activity;
+    /// `WSGIServerTiming On|Off`
+    server_timing "WSGIServerTiming" = server_timing;
     /// `WSGIChunkedRequest On|Off`
     chunked_request "WSGIChunkedRequest" = chunked_request;
 }
@@ -509,6 +511,18 @@ pub fn map_head_to_get(_command: Command<'_>, config: &mut DirConfig, text: &str
         _ => return Err(format!("WSGIMapHEADToGET must be On, Off or Auto, not '{text}'")),
     };
     config.map_head = Some(map);
+    Ok(())
+}
+
+/// `WSGITraceContext On|Accept|Off`
+pub fn trace_context(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
+    let context = match text.to_ascii_lowercase().as_str() {
+        "on" => TraceContext::On,
+        "accept" => TraceContext::Accept,
+        "off" => TraceContext::Off,
+        _ => return Err(format!("WSGITraceContext must be On, Accept or Off, not '{text}'")),
+    };
+    config.trace_context = Some(context);
     Ok(())
 }
 

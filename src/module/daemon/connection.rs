@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{IoSliceMut, Write};
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -59,7 +60,23 @@ pub struct Connection {
     files: VecDeque<OwnedFd>,
     /// Whether the next request has been counted as load of its process.
     claimed: bool,
+    /// Room for [`Connection::parts`].
+    ranges: Vec<Range<usize>>,
 }
+
+/// What is here of a response body.
+#[derive(Debug)]
+pub struct Parts<'c> {
+    buffer: &'c [u8],
+    ranges: &'c [Range<usize>],
+    /// How many bytes of the last payload are not here yet.
+    pub left: usize,
+    /// The end of the response, where it follows and is here already.
+    pub end: Option<FrameHeader>,
+}
+
+/// How many pieces go to httpd together.
+const MOST_PARTS: usize = 16;
 
 /// Room for what one read may bring.
 const READ_AHEAD: usize = 64 * 1024;
@@ -89,6 +106,7 @@ impl Connection {
             slot: None,
             files: VecDeque::new(),
             claimed: false,
+            ranges: Vec::new(),
         })
     }
 
@@ -164,7 +182,7 @@ impl Connection {
         self.make_room();
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
         let read = loop {
-            let read = receive(&self.stream, room, &mut self.files);
+            let read = receive(&self.stream, room, &mut self.files, RecvFlags::empty());
             if read != Err(rustix::io::Errno::INTR) {
                 break read.map_err(std::io::Error::from);
             }
@@ -228,29 +246,77 @@ impl Connection {
         Ok(self.buffer.get(from..self.used).unwrap_or_default())
     }
 
-    /// Up to `most` bytes of a payload, at least one; and the header of the end, if that follows them and is here already.
-    pub fn part(&mut self, most: usize) -> Result<(&[u8], Option<FrameHeader>), ReadError> {
+    /// What is here of a payload of which `left` bytes are missing, and of the payloads of [`Kind::Data`] that follow; at
+    /// least one byte.
+    pub fn parts(&mut self, left: usize) -> Result<Parts<'_>, ReadError> {
         if !self.has_more() {
             self.fill()?;
         }
-        let from = self.used;
-        self.used += self.ahead().len().min(most);
-        let to = self.used;
-        let mut end = None;
-        if to - from == most {
-            let next = self.ahead().first_chunk::<FRAME_HEADER>().and_then(|header| FrameHeader::decode(*header).ok());
-            end = next.filter(|header| header.kind == Kind::End && header.length == 0);
+        self.ranges.clear();
+        let (mut left, mut end) = (left, None);
+        loop {
+            let to = self.used + self.ahead().len().min(left);
+            self.ranges.push(self.used..to);
+            left -= to - self.used;
+            self.used = to;
+            let next = self.ahead().first_chunk::<FRAME_HEADER>().filter(|_| left == 0);
+            match next.and_then(|header| FrameHeader::decode(*header).ok()) {
+                Some(header) if header.kind == Kind::End && header.length == 0 => end = Some(header),
+                Some(header) if header.kind == Kind::Data && self.ranges.len() < MOST_PARTS => {
+                    left = header.length as usize;
+                    self.used += FRAME_HEADER;
+                    if left > 0 && self.has_more() {
+                        continue;
+                    }
+                }
+                _ => break,
+            }
             self.used += end.map_or(0, |_| FRAME_HEADER);
+            break;
         }
-        Ok((self.buffer.get(from..to).unwrap_or_default(), end))
+        Ok(Parts { buffer: &self.buffer, ranges: &self.ranges, left, end })
+    }
+
+    /// Reads what is there, without waiting; whether there was anything. A fault is met again by who waits.
+    pub fn look(&mut self) -> bool {
+        if self.has_more() {
+            return true;
+        }
+        self.make_room();
+        let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+        let read = receive(&self.stream, room, &mut self.files, RecvFlags::DONTWAIT).unwrap_or(0);
+        self.end += read;
+        read > 0
+    }
+}
+
+impl<'c> Parts<'c> {
+    /// The piece, where there is one only.
+    pub fn only(&self) -> Option<&'c [u8]> {
+        match self.ranges {
+            [range] => self.buffer.get(range.clone()),
+            _ => None,
+        }
+    }
+
+    /// Each piece.
+    pub fn iter(&self) -> impl Iterator<Item = &'c [u8]> {
+        let buffer = self.buffer;
+        self.ranges.iter().map(|range| buffer.get(range.clone()).unwrap_or_default())
     }
 }
 
 /// Reads bytes, and the files that come along with them.
-fn receive(stream: &UnixStream, buffer: &mut [u8], files: &mut VecDeque<OwnedFd>) -> rustix::io::Result<usize> {
+fn receive(
+    stream: &UnixStream,
+    buffer: &mut [u8],
+    files: &mut VecDeque<OwnedFd>,
+    flags: RecvFlags,
+) -> rustix::io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let message = rustix::net::recvmsg(stream, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let message =
+        rustix::net::recvmsg(stream, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC | flags)?;
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(descriptors) = message {
             files.extend(descriptors);

@@ -1,6 +1,7 @@
 //! One request and its response on one connection.
 
-use std::time::Instant;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use mod_wsgi_core::wire::{
     BODY_FAILED, BODY_LAST, END_CLOSE, END_TRUNCATED, FilePart, FrameHeader, Kind, LogLevel, LogRecord, MAX_DATA,
@@ -78,6 +79,8 @@ pub struct Exchange<'x> {
     heard: bool,
     body_left: bool,
     sendfile: bool,
+    /// See [`Resolved::queue`].
+    queue: &'x Cell<Option<Duration>>,
 }
 
 /// What a frame leads to.
@@ -133,9 +136,9 @@ impl<'x> Exchange<'x> {
         group: &'x ClientGroup,
         connection: Connection,
         times: &'x Times,
-        resolved: &Resolved,
+        resolved: &'x Resolved,
     ) -> Self {
-        let response = Response::new(request, resolved.error_override);
+        let response = Response::new(request, resolved.error_override).timed(resolved.server_timing);
         let mut client = ClientSocket::of(request);
         if let Some(client) = client.as_mut().filter(|_| !times.client.is_zero()) {
             client.limit(times.client);
@@ -153,6 +156,7 @@ impl<'x> Exchange<'x> {
             heard: false,
             body_left: false,
             sendfile: resolved.enable_sendfile,
+            queue: &resolved.queue,
         }
     }
 
@@ -209,7 +213,10 @@ impl<'x> Exchange<'x> {
         let patience = self.patience();
         let payload = self.connection.payload(header, patience)?;
         match header.kind {
-            Kind::Head => self.response.set_head(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?,
+            Kind::Head => {
+                self.response.set_head(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?;
+                self.queue.set(Some(self.response.queue()));
+            }
             Kind::Want => {
                 let most = payload.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
                 self.answer_want(most.clamp(1, MAX_DATA) as usize)?;
@@ -261,7 +268,7 @@ impl<'x> Exchange<'x> {
         let begun = Instant::now();
         loop {
             let waits = self.response.unflushed() > 0 || !self.held.is_empty();
-            if waits && !self.connection.has_more() && !self.connection.wait(self.times.flush_delay) {
+            if waits && !self.connection.look() && !self.connection.wait(self.times.flush_delay) {
                 if self.is_client_ready() {
                     self.release()?;
                     self.response.flush()?;
@@ -332,27 +339,37 @@ impl<'x> Exchange<'x> {
                     self.response.flush()?;
                 }
             }
-            let (part, end) = match self.connection.part(left) {
+            let parts = match self.connection.parts(left) {
                 Err(ReadError::Quiet) if begun.elapsed() < self.times.socket || self.times.socket.is_zero() => continue,
-                part => part?,
+                parts => parts?,
             };
-            left -= part.len();
+            left = parts.left;
+            let end = parts.end.map(|header| End::new(header.flags));
             if hold {
-                self.held.add(part);
-                match end.map(|header| End::new(header.flags)) {
+                parts.iter().for_each(|part| self.held.add(part));
+                match end {
                     Some(end) => return Ok(Next::End(end)),
                     None => continue,
                 }
             }
-            match end.map(|header| End::new(header.flags)) {
+            match end {
                 Some(end) if !end.truncated => {
-                    return Ok(Next::End(End { completed: Some(self.response.complete(part)), ..end }));
+                    // httpd tells the length of a body that it sees along with its end. That is not to hang on what was
+                    // faster, so it is of one piece only.
+                    let last = match parts.only() {
+                        Some(piece) => piece,
+                        None => {
+                            self.response.pieces(parts.iter())?;
+                            b""
+                        }
+                    };
+                    return Ok(Next::End(End { completed: Some(self.response.complete(last)), ..end }));
                 }
                 Some(end) => {
-                    self.response.data(part, false)?;
+                    self.response.pieces(parts.iter())?;
                     return Ok(Next::End(end));
                 }
-                None => self.response.data(part, false)?,
+                None => self.response.pieces(parts.iter())?,
             }
         }
         Ok(Next::Go)

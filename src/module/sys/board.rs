@@ -1,42 +1,88 @@
-//! The page that a group's processes, httpd's parent and its children share: the state of each process.
+//! The memory that a group's processes, httpd's parent and its children share.
 
 use std::ffi::c_void;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use mod_wsgi_core::launch::board::{FAILED, FIGURE_COUNT, FIGURES, LOADS, READY, RETIRING, SIZE, SLOTS};
+use mod_wsgi_core::board::{
+    ENDED, ENDS, EVENTS, EXEMPLARS, Events, Exemplars, FAILED, FIGURE_COUNT, FIGURES, FILE_SIZE, INTERPRETERS,
+    Interpreters, LOADS, Listed, PROCESSES, READY, RETIRING, SEATS_SIZE, SIZE, SLOTS, Seat, Words,
+};
 
-/// A group's page. It is mapped before httpd forks, so its children have it too; daemons get the file.
+/// A part of the file, mapped.
+#[derive(Debug)]
+struct Mapping {
+    begin: NonNull<AtomicU64>,
+    bytes: usize,
+}
+
+// SAFETY: the memory is only accessed as atomics.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    fn new(file: BorrowedFd<'_>, offset: usize, bytes: usize) -> io::Result<Self> {
+        let protection = rustix::mm::ProtFlags::READ | rustix::mm::ProtFlags::WRITE;
+        let shared = rustix::mm::MapFlags::SHARED;
+        // SAFETY: a new mapping of a part of the file, at an address the system chooses.
+        let begin = unsafe { rustix::mm::mmap(std::ptr::null_mut(), bytes, protection, shared, file, offset as u64)? };
+        Ok(Self { begin: NonNull::new(begin.cast()).ok_or(io::ErrorKind::OutOfMemory)?, bytes })
+    }
+
+    fn words(&self) -> Words<'_> {
+        // SAFETY: so many aligned u64 are mapped as long as `self` lives, and are only accessed as atomics.
+        unsafe { std::slice::from_raw_parts(self.begin.as_ptr(), self.bytes / 8) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `new`, with this size, and no reference to it is left.
+        let unmapped = unsafe { rustix::mm::munmap(self.begin.as_ptr().cast::<c_void>(), self.bytes) };
+        debug_assert!(unmapped.is_ok());
+    }
+}
+
+/// The seats of a process.
+#[derive(Debug)]
+pub struct Seats(Mapping);
+
+impl Seats {
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = Seat<'_>> {
+        Seat::all(self.0.words())
+    }
+}
+
+/// A group's board. It is mapped before httpd forks, so its children have it too; daemons get the file.
 #[derive(Debug)]
 pub struct Board {
     file: OwnedFd,
-    page: NonNull<AtomicU32>,
+    page: Mapping,
+    /// Embedded mode's seats, which belong to no process: mapped in a child, with its first request.
+    shared_seats: OnceLock<Option<Seats>>,
 }
 
-// SAFETY: the page is only accessed as atomics.
-unsafe impl Send for Board {}
-// SAFETY: as above.
-unsafe impl Sync for Board {}
+/// How many processes' seats embedded mode has for all of httpd's threads.
+const SHARED_SEATS: usize = 4;
 
 impl Board {
-    /// A page with every slot empty.
+    /// A board with every slot empty.
     ///
     /// # Errors
     /// What the system answered.
-    pub fn new() -> std::io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let file = rustix::fs::memfd_create("mod_wsgi board", rustix::fs::MemfdFlags::CLOEXEC)?;
-        rustix::fs::ftruncate(&file, SIZE as u64)?;
-        let protection = rustix::mm::ProtFlags::READ | rustix::mm::ProtFlags::WRITE;
-        // SAFETY: a new mapping of a file of just that size, at an address the system chooses.
-        let page = unsafe {
-            rustix::mm::mmap(std::ptr::null_mut(), SIZE, protection, rustix::mm::MapFlags::SHARED, &file, 0)?
-        };
-        let page = NonNull::new(page.cast()).ok_or(std::io::ErrorKind::OutOfMemory)?;
-        Ok(Self { file, page })
+        rustix::fs::ftruncate(&file, FILE_SIZE as u64)?;
+        let page = Mapping::new(file.as_fd(), 0, SIZE)?;
+        Ok(Self { file, page, shared_seats: OnceLock::new() })
     }
 
-    /// The file behind the page, for a daemon to map.
+    /// The file behind the board, for a daemon to map.
     #[must_use]
     pub fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
@@ -45,15 +91,73 @@ impl Board {
     /// States and loads.
     fn numbers(&self) -> &[AtomicU32] {
         // SAFETY: the mapping holds more aligned u32, lives as long as `self`, and is only accessed as atomics.
-        unsafe { std::slice::from_raw_parts(self.page.as_ptr(), FIGURES / 4) }
+        unsafe { std::slice::from_raw_parts(self.page.begin.as_ptr().cast(), FIGURES / 4) }
+    }
+
+    fn words(&self, begin: usize, count: usize) -> Words<'_> {
+        self.page.words().get(begin / 8..begin / 8 + count).unwrap_or_default()
     }
 
     /// The numbers in which Apache's children count the group's requests.
     #[must_use]
-    pub fn figures(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping holds so many aligned u64 from that place on, lives as long as `self`, and is only accessed as
-        // atomics; `numbers` is not used for this part.
-        unsafe { std::slice::from_raw_parts(self.page.as_ptr().cast::<AtomicU64>().add(FIGURES / 8), FIGURE_COUNT) }
+    pub fn figures(&self) -> Words<'_> {
+        self.words(FIGURES, FIGURE_COUNT)
+    }
+
+    /// Where the parent tells of the process of a slot.
+    fn listed_words(&self, slot: u32) -> Words<'_> {
+        self.words(PROCESSES + slot as usize % SLOTS * Listed::WORDS * 8, Listed::WORDS)
+    }
+
+    /// Tells of the process of a slot.
+    pub fn list(&self, slot: u32, process: Listed) {
+        process.write(self.listed_words(slot));
+    }
+
+    /// The processes there are: their slots, states, and what the parent tells of them.
+    pub fn listed(&self) -> impl Iterator<Item = (u32, u32, Listed)> {
+        let states = (0_u32..).zip(self.slots()).map(|(slot, state)| (slot, state.load(Ordering::Acquire)));
+        let running = states.filter(|(_, state)| *state != mod_wsgi_core::board::EMPTY && *state != FAILED);
+        running.map(|(slot, state)| (slot, state, Listed::read(self.listed_words(slot))))
+    }
+
+    /// How many processes have ended for each of [`ENDS`].
+    #[must_use]
+    pub fn ended(&self) -> Words<'_> {
+        self.words(ENDED, ENDS.len())
+    }
+
+    /// Requests that stand for their bucket.
+    #[must_use]
+    pub fn exemplars(&self) -> Exemplars<'_> {
+        Exemplars(self.words(EXEMPLARS, Exemplars::WORDS))
+    }
+
+    /// The last faults.
+    #[must_use]
+    pub fn events(&self) -> Events<'_> {
+        Events(self.words(EVENTS, Events::WORDS))
+    }
+
+    /// What is counted of each interpreter.
+    #[must_use]
+    pub fn interpreters(&self) -> Interpreters<'_> {
+        Interpreters(self.words(INTERPRETERS, Interpreters::WORDS))
+    }
+
+    /// The seats of the process of a slot.
+    ///
+    /// # Errors
+    /// What the system answered.
+    pub fn seats(&self, slot: u32) -> io::Result<Seats> {
+        Mapping::new(self.file(), SIZE + slot as usize % SLOTS * SEATS_SIZE, SEATS_SIZE).map(Seats)
+    }
+
+    /// The seats of embedded mode.
+    #[must_use]
+    pub fn shared_seats(&self) -> Option<&Seats> {
+        let map = || Mapping::new(self.file(), SIZE, SHARED_SEATS * SEATS_SIZE).ok().map(Seats);
+        self.shared_seats.get_or_init(map).as_ref()
     }
 
     /// How many processes are in each state, by its number, and how many requests those have that take some.
@@ -130,7 +234,7 @@ impl Board {
         let mut failed = false;
         for slot in self.slots() {
             match slot.load(Ordering::Acquire) {
-                mod_wsgi_core::launch::board::EMPTY => {}
+                mod_wsgi_core::board::EMPTY => {}
                 FAILED => failed = true,
                 _ => return false,
             }
@@ -139,18 +243,10 @@ impl Board {
     }
 }
 
-impl Drop for Board {
-    fn drop(&mut self) {
-        // SAFETY: mapped in `new`, with this size, and no reference to it is left.
-        let unmapped = unsafe { rustix::mm::munmap(self.page.as_ptr().cast::<c_void>(), SIZE) };
-        debug_assert!(unmapped.is_ok());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mod_wsgi_core::launch::board::{EMPTY, STARTING};
+    use mod_wsgi_core::board::{EMPTY, STARTING};
 
     #[test]
     fn a_process_is_claimed_as_often_as_it_has_threads() {

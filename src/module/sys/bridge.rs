@@ -37,10 +37,10 @@ enum BodyState {
 
 impl<'r> Bridge<'r> {
     /// The bridge of a request.
-    pub fn new(request: Request<'r>, sendfile: bool, passes_request: bool) -> Self {
+    pub fn new(request: Request<'r>, sendfile: bool, passes_request: bool, server_timing: bool) -> Self {
         Self {
             request,
-            response: Response::new(request, false),
+            response: Response::new(request, false).timed(server_timing),
             completed: None,
             body: Body::new(request),
             body_state: BodyState::Open,

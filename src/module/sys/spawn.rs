@@ -403,6 +403,12 @@ pub fn describe(status: Option<i32>) -> String {
     }
 }
 
+/// How a process ended, as figures have it.
+#[must_use]
+pub fn kind_of_end(status: Option<i32>) -> &'static str {
+    if status.is_some_and(|number| DEADLY.contains(&number)) { "crash" } else { "exit" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

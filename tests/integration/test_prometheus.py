@@ -1,0 +1,167 @@
+"""A real Prometheus (Debian's) reads what SetHandler wsgi-metrics answers, while the server works and is reloaded."""
+
+import json
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import pytest
+
+from harness import interpreters, places
+from harness.processes import wait_until
+from harness.site import free_port
+
+pytestmark = pytest.mark.ours_only("the C module has no such handler")
+
+APPLICATION = """
+    import sys
+
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return ["{}.{}".format(*sys.version_info).encode()]
+"""
+CONFIGURATION = """
+global: {{scrape_interval: 500ms, scrape_timeout: 400ms}}
+scrape_configs:
+  - job_name: apache
+    metrics_path: /figures
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+rule_files: ["{rules}"]
+"""
+
+
+class Prometheus:
+    """Debian's package on a loopback port, unpacked and not installed."""
+
+    def __init__(self, folder, scraped):
+        try:
+            self.program = places.debian_package("prometheus") / "usr/bin/prometheus"
+        except RuntimeError as error:
+            pytest.skip(f"no Prometheus to scrape with: {error}")
+        self.port = free_port()
+        configuration = folder / "prometheus.yml"
+        rules = places.REPOSITORY / "docs" / "monitoring" / "alerts.yml"
+        configuration.write_text(CONFIGURATION.format(port=scraped, rules=rules))
+        self.log = open(folder / "prometheus.log", "w+")
+        self.process = subprocess.Popen(
+            [self.program, f"--config.file={configuration}", f"--storage.tsdb.path={folder}/data",
+             f"--web.listen-address=127.0.0.1:{self.port}", "--enable-feature=exemplar-storage"],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def ask(self, path, **arguments):
+        address = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(arguments)}"
+        try:
+            with urllib.request.urlopen(address, timeout=10) as answer:
+                return json.load(answer)["data"]
+        except (urllib.error.URLError, ConnectionError):
+            assert self.process.poll() is None, self.said()
+            return None
+
+    def series(self, query):
+        """Labels and the values over the last minutes of each series of a query."""
+        now = time.time()
+        data = self.ask("query_range", query=query, start=now - 120, end=now, step=1)
+        return [(one["metric"], [float(value) for _, value in one["values"]]) for one in data["result"]] if data else []
+
+    def value(self, query):
+        data = self.ask("query", query=query)
+        return sum(float(one["value"][1]) for one in data["result"]) if data else 0
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+        self.log.close()
+
+
+@pytest.fixture
+def scraped(new_server, tmp_path):
+    """A server with two groups, on two versions of Python where there are two, and a Prometheus that reads it."""
+    server = new_server("event", "daemon")
+    site = server.site
+    pythons = list(interpreters.hosted().values())[:2]
+    script = site.write("version.wsgi", APPLICATION)
+    for name, python in zip(("one", "two"), pythons * 2):
+        home = f"python-home={interpreters.virtualenv(python)}"
+        site.add(f"WSGIDaemonProcess {name} {home} threads=4",
+                 f"WSGIScriptAlias /{name} {script} process-group={name} application-group=%{{GLOBAL}}")
+    site.add("<Location /figures>\nSetHandler wsgi-metrics\n</Location>")
+    server.start()
+    prometheus = Prometheus(tmp_path, site.port)
+    yield server, prometheus
+    prometheus.stop()
+
+
+def test_it_is_scraped_under_load_and_over_reloads_and_no_counter_goes_back(scraped):
+    server, prometheus = scraped
+    wait_until(lambda: prometheus.value("up") == 1, "the first scrape", 30)
+    versions = {name: server.get(f"/{name}").text for name in ("one", "two")}
+    if len(interpreters.hosted()) >= 2:
+        assert len(set(versions.values())) == 2
+    stopped = threading.Event()
+    sent = dict.fromkeys(versions, 1)
+
+    def load(name):
+        while not stopped.is_set():
+            assert server.get(f"/{name}").status == 200
+            sent[name] += 1
+            time.sleep(0.005)
+    clients = [threading.Thread(target=load, args=(name,)) for name in versions]
+    for client in clients:
+        client.start()
+    try:
+        for _ in range(3):
+            time.sleep(2)
+            server.graceful()
+        time.sleep(2)
+    finally:
+        stopped.set()
+        for client in clients:
+            client.join()
+    for name, count in sent.items():
+        wait_until(lambda: prometheus.value(f'wsgi_requests_total{{group="{name}",status="2xx"}}') == count,
+                   f"all requests of {name} are counted", 20)
+    # Prometheus knows what kind each family is, and calls a counter that goes back a reset.
+    assert prometheus.value("sum(resets(wsgi_requests_total[5m]))") == 0
+    assert prometheus.value("sum(resets(wsgi_request_duration_seconds_count[5m]))") == 0
+    for _, values in prometheus.series("wsgi_requests_total"):
+        assert values == sorted(values)
+    assert min(value for _, values in prometheus.series("up") for value in values) == 1, "every scrape succeeded"
+    reloads = 'wsgi_process_ends_total{{reason="reload",group="one"}}'
+    wait_until(lambda: prometheus.value(reloads) == 3, "the reloads are counted", 20)
+    kinds = {name: entries[0]["type"] for name, entries in prometheus.ask("metadata").items()}
+    assert (kinds["wsgi_requests"], kinds["wsgi_request_duration_seconds"], kinds["wsgi_threads"]) == ("counter", "histogram", "gauge")
+
+
+def test_the_alert_rules_of_the_documentation_are_understood_and_quiet(scraped):
+    server, prometheus = scraped
+    wait_until(lambda: prometheus.value("up") == 1, "the first scrape", 30)
+    rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
+    assert rules
+
+    def evaluated():
+        rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
+        return all(rule["health"] == "ok" for rule in rules) and rules
+    wait_until(evaluated, "the rules are evaluated", 90)
+    assert {rule["name"]: rule["state"] for rule in evaluated() if rule["state"] != "inactive"} == {}
+
+
+def test_every_query_of_the_dashboard_has_an_answer(scraped):
+    server, prometheus = scraped
+    wait_until(lambda: prometheus.value("up") == 1, "the first scrape", 30)
+    for _ in range(4):
+        server.get("/one")
+        server.get("/two")
+        time.sleep(0.6)
+    dashboard = json.loads((places.REPOSITORY / "docs/monitoring/dashboard.json").read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    assert len(queries) > 8
+    for query in queries:
+        asked = query.replace("$__rate_interval", "5s").replace("$group", ".*").replace("${job}", "apache").replace("$job", "apache")
+        wait_until(lambda: prometheus.ask("query", query=asked)["result"], f"an answer to {asked}", 20)
