@@ -15,7 +15,7 @@ from wire import VERSION, Child
 
 TOP = Path(__file__).parents[2]
 BUILT = Path(os.environ.get("MOD_WSGI_BUILT", TOP / "target/mod_wsgi"))
-BOARD_SIZE = 128 * 1024 + 1024 * 65536
+BOARD_SIZE = 64 * 1024 + 1024 * 65536
 """Mostly a hole. Source: src/core/board.rs."""
 EMPTY, STARTING, READY, RETIRING, FAILED = range(5)
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from wire import BODY, HAS_BODY, LAST, WANT, frame, request
 
-SIZE, SEATS, SEAT = 128 * 1024, 64 * 1024, 256
+SIZE, SEATS, SEAT = 64 * 1024, 64 * 1024, 256
 """Source: src/core/board.rs, src/core/board/seats.rs."""
 DOING = [None, "idle", "loading", "application", "reading", "writing"]
 
