@@ -24,7 +24,7 @@ APPLICATION = """
         return ["{}.{}".format(*sys.version_info).encode()]
 """
 CONFIGURATION = """
-global: {{scrape_interval: 500ms, scrape_timeout: 400ms}}
+global: {{scrape_interval: 500ms, scrape_timeout: 400ms, evaluation_interval: 500ms}}
 scrape_configs:
   - job_name: apache
     metrics_path: /figures
@@ -133,7 +133,7 @@ def test_it_is_scraped_under_load_and_over_reloads_and_no_counter_goes_back(scra
     for _, values in prometheus.series("wsgi_requests_total"):
         assert values == sorted(values)
     assert min(value for _, values in prometheus.series("up") for value in values) == 1, "every scrape succeeded"
-    reloads = 'wsgi_process_ends_total{{reason="reload",group="one"}}'
+    reloads = 'wsgi_process_ends_total{reason="reload",group="one"}'
     wait_until(lambda: prometheus.value(reloads) == 3, "the reloads are counted", 20)
     kinds = {name: entries[0]["type"] for name, entries in prometheus.ask("metadata").items()}
     assert (kinds["wsgi_requests"], kinds["wsgi_request_duration_seconds"], kinds["wsgi_threads"]) == ("counter", "histogram", "gauge")
