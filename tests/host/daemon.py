@@ -128,9 +128,10 @@ class Daemon:
         assert self.group.board(self.slot) == READY
         return self
 
-    def wants_a_successor(self):
+    def wants_a_successor(self, reason=None):
         """Waits until it asks for one, and takes no notice of it."""
-        assert self.message() == ("n", ""), self.text()
+        kind, said = self.message()
+        assert kind == "n" and said and reason in (None, said), self.text()
         assert os.read(self.bell, 10) == b"\n", "the parent is asleep until it is woken"
         return self
 

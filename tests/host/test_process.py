@@ -111,7 +111,7 @@ def test_maximum_requests_asks_for_a_successor(place, script):
     daemon = place.start(maximum_requests=3).ready()
     child = daemon.child()
     assert [child.ask(script).end for _ in range(3)] == [0, 0, 0]
-    daemon.wants_a_successor()
+    daemon.wants_a_successor("maximum_requests")
     assert child.ask(script).body == b"ok", "it serves until another one is ready"
     daemon.retire()
     assert daemon.wait() == 0
@@ -126,7 +126,7 @@ def test_a_process_for_one_request_runs_one(place, script):
 
 
 def test_the_restart_interval_asks_for_a_successor(place, script):
-    daemon = place.start(restart_interval=300).ready().wants_a_successor()
+    daemon = place.start(restart_interval=300).ready().wants_a_successor("restart_interval")
     assert daemon.child().ask(script).body == b"ok"
     daemon.retire()
     assert daemon.wait() == 0
@@ -155,7 +155,7 @@ def test_inactivity_retires_a_process_that_has_served(place, script):
         child.ask(script)
         time.sleep(0.3)
         assert select.select([daemon.bell], [], [], 0)[0] == [], "requests push the end back"
-    daemon.wants_a_successor()
+    daemon.wants_a_successor("inactivity_timeout")
 
 
 def test_a_running_request_is_activity(place):

@@ -85,7 +85,7 @@ class TestRequestTimeout:
         said = lines(answer)
         assert "WSGI7028: request-timeout has passed: request 'GET /page?stuck HTTP/1.1'" in said
         assert "in the application" in said and "stuck_in_the_application" in said and str(script) in said
-        daemon.wants_a_successor()
+        daemon.wants_a_successor("request_timeout")
         assert daemon.wait() == 0
         daemon.expect("WSGI7015: .*request_timeout")
 
@@ -163,7 +163,7 @@ class TestInterruptTimeout:
         child = daemon.child()
         send(child, script, "stubborn")
         assert child.answer().status == 504
-        daemon.wants_a_successor()
+        daemon.wants_a_successor("request_timeout")
 
     def test_what_is_left_over_does_not_hit_the_next_request(self, place, script):
         """The exception waits while the thread is in C, and its request ends meanwhile."""
@@ -185,7 +185,7 @@ class TestStartupTimeout:
         answer = child.answer()
         assert answer.status == 504 and "startup-timeout has passed" in lines(answer)
         assert "the script is being loaded" in lines(answer)
-        daemon.wants_a_successor()
+        daemon.wants_a_successor("startup_timeout")
         assert daemon.wait() == 0
 
     def test_it_is_over_with_the_first_script(self, place, script):

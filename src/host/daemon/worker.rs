@@ -14,7 +14,9 @@ use crate::sys::clock;
 use mod_wsgi_core::wire::{BODY_LAST, END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, Welcome};
 use rustix::event::epoll;
 use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
+use rustix::net::sockopt::{
+    Timeout, set_socket_send_buffer_size, set_socket_timeout, socket_peercred, socket_send_buffer_size,
+};
 use rustix::net::{SocketFlags, accept_with};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -70,6 +72,17 @@ fn is_welcome(service: &Service, socket: &OwnedFd) -> bool {
     welcome
 }
 
+/// Gives a connection more room for what Apache has not read yet, so that a thread which streams waits less often: twice the
+/// system's default, which is as much as a process may have by default, or what `send-buffer-size` says.
+fn widen(service: &Service, socket: &OwnedFd) {
+    if let (Ok(own), Ok(group)) = (socket_send_buffer_size(socket), socket_send_buffer_size(&service.listener)) {
+        // Linux tells twice of what was set.
+        let wanted = if group == own { own } else { group / 2 };
+        // With less room it works too.
+        ignore(set_socket_send_buffer_size(socket, wanted));
+    }
+}
+
 fn accept(service: &Service, progress: &'static Progress) {
     let Ok(socket) = accept_with(&service.listener, SocketFlags::CLOEXEC) else {
         // Another process of the group was faster, or the child is gone again.
@@ -85,6 +98,7 @@ fn accept(service: &Service, progress: &'static Progress) {
             ignore(set_socket_timeout(&socket, timeout, Some(Duration::from_millis(limit))));
         }
     }
+    widen(service, &socket);
     let name = service.reserve();
     // A child sends its request right behind its greeting, so that it is most likely there.
     look_at(service, progress, name, Connection::new(socket));
