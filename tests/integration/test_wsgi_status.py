@@ -30,7 +30,10 @@ APPLICATION = """
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"0123456789"]
 """
-BROKEN = "raise SystemExit('not today')"
+CRASHES = """
+    import os, signal
+    os.kill(os.getpid(), signal.SIGSEGV)
+"""
 LOCATION = "<Location /state>\nSetHandler wsgi-status\n</Location>"
 
 
@@ -247,14 +250,16 @@ class TestInABrowser:
         server = new_server("event", "daemon")
         site = server.site
         site.write("app.wsgi", APPLICATION)
+        site.write("crashes.wsgi", CRASHES)
         site.add(LOCATION, "WSGIApplicationGroup %{GLOBAL}")
         for name in ("busy", "idle", "crashed"):
-            home = f"python-home={site.root}/nothing-here" if name == "crashed" else ""
-            site.add(f"WSGIDaemonProcess {name} threads=2 {home}",
-                     f"WSGIScriptAlias /{name} {site.path('app.wsgi')} process-group={name}")
-        server.log.declare("WSGI70(51|53|54|56)", "WSGI7063")
+            script = site.path("crashes.wsgi" if name == "crashed" else "app.wsgi")
+            site.add(f"WSGIDaemonProcess {name} threads=2",
+                     f"WSGIScriptAlias /{name} {script} process-group={name} application-group=%{{GLOBAL}}")
+        server.log.declare("WSGI7056", "WSGI7063", "exit signal Segmentation fault")
         server.start()
         assert server.get("/idle").status == 200
+        server.log.expect("WSGI7056")
         assert server.get("/crashed").status == 503
         with Background(*[lambda: server.get("/busy/sleep?8")] * 2):
             wait_until(lambda: len(busy(group_of(server, "busy"))) == 2, "both requests are seen")
@@ -265,6 +270,7 @@ class TestInABrowser:
         assert sections["busy"].count("GET /busy/sleep?8 HTTP/1.1") == 2
         assert re.search(r'class="good">idle<', sections["idle"]) and "1 with 2xx" in sections["idle"]
         assert re.search(r'class="bad">not running<', sections["crashed"]) and "1 with 5xx" in sections["crashed"]
-        assert re.search(r"WSGI705\d", sections["crashed"]), "why it does not run is told"
+        assert "WSGI7056" in sections["crashed"], "why it does not run is told"
+        assert re.search(r"\d+ × failed_start", sections["crashed"])
         if keep := os.environ.get("WSGI_TEST_PICTURES"):
             shutil.copy(tmp_path / "page.png", keep)
