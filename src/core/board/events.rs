@@ -22,7 +22,7 @@ pub struct Event {
 pub struct Events<'b>(pub Words<'b>);
 
 const KEPT: usize = 16;
-const PLACE: usize = 64;
+const PLACE: usize = 96;
 const TIME: usize = 1;
 const WHO: usize = 2;
 const REQUEST: usize = 3;
