@@ -1,7 +1,7 @@
 //! Reports what this process does to the receiver of `WSGITelemetryService`, on a thread of its own.
 //!
-//! Neither that thread nor any request ever waits: a datagram that the receiver has no room for is lost, and what has to go
-//! into Python is the work of another thread. Source: mod_wsgi 6.1.1; what is in a datagram is in [`mod_wsgi_core::telemetry`].
+//! No request ever waits for it, nor does the end of the process: a datagram that the receiver has no room for is lost after a
+//! moment, and what has to go into Python is the work of another thread. Source: mod_wsgi 6.1.1; what is in a datagram is in [`mod_wsgi_core::telemetry`].
 
 pub mod collections;
 mod collector;

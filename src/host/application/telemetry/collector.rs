@@ -91,6 +91,7 @@ fn report(interpreters: &'static Interpreters, sender: &Sender) {
         }
         collections.extend(events);
     }
+    sender.begin();
     if let Some(all) = all {
         sender.send(|header| all.encode(header));
     }

@@ -76,6 +76,7 @@ pub fn stopping(reason: &'static str) {
     let Some(reporter) = REPORTER.get() else { return };
     ignore(reporter.reason.set(reason));
     let active = metrics::lifetime().active;
+    reporter.sender.begin();
     reporter.sender.send(|header| Stopping { identity: &reporter.identity, reason, active }.encode(header));
 }
 
@@ -136,6 +137,7 @@ impl Reporter {
     }
 
     fn tick(&self) {
+        self.sender.begin();
         if let Some(sample) = metrics::sample(self.launch) {
             self.sender.send(|header| sample.encode(header, &self.identity, self.settings));
         }
@@ -147,6 +149,7 @@ impl Reporter {
 
     fn send_last(&self, in_time: bool) {
         let life = metrics::lifetime();
+        self.sender.begin();
         let stopped = Stopped {
             identity: &self.identity,
             reason: self.reason.get().copied().unwrap_or_default(),
