@@ -186,8 +186,8 @@ impl Running {
     fn costs(&self, active: u64) -> Costs {
         let cpu = usage::thread().since(self.cpu);
         let cpu = [microseconds(cpu.user), microseconds(cpu.system)];
-        // As the C module has it: what never got to an application is an error of the server.
-        let Some(figures) = &self.figures else { return Costs { status: 500, cpu, active, ..Costs::default() } };
+        // What never got to an application has no status of one, as in the C module.
+        let Some(figures) = &self.figures else { return Costs { cpu, active, ..Costs::default() } };
         let tally = &figures.tally;
         Costs {
             transfer: [tally.input_length, tally.input_reads, tally.output_length, tally.output_writes],
