@@ -60,6 +60,7 @@ def configure(site, path, sections=()):
                  for name, group in (("main", "%{GLOBAL}"), ("sub", "another"))))
 
 
+@pytest.mark.ours_only("it answers 500 as soon as a process of the C module has a second interpreter")
 class TestServe:
     mpms = ("event", "prefork")
 

@@ -10,9 +10,11 @@ use crate::ignore;
 use crate::log;
 use crate::python::caught;
 use crate::sys::clock;
+use crate::sys::signal_mask::without_signals;
 use mod_wsgi_core::launch::Launch;
 use mod_wsgi_core::telemetry::{Identity, Started, Stopped, Stopping, Telemetry};
 use mod_wsgi_core::wire::LogLevel;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -36,7 +38,8 @@ struct Reporter {
     /// Whether the thread is to end.
     stopping: Mutex<bool>,
     changed: Condvar,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    is_running: AtomicBool,
 }
 
 /// Starts to report, if that is configured. Called detached, before the process takes requests.
@@ -61,19 +64,28 @@ pub fn start(interpreters: &'static Interpreters) {
         reason: OnceLock::new(),
         stopping: Mutex::new(false),
         changed: Condvar::new(),
-        threads: Mutex::default(),
+        thread: Mutex::default(),
+        is_running: AtomicBool::new(false),
     });
     metrics::arm();
     slow::arm(settings, launch.threads);
-    if let Err(error) = reporter.start_threads() {
+    // In an Apache child signals are Apache's, and its handlers end the process on the thread that they come to.
+    let is_embedded = launch.process_group.is_empty();
+    let start = || reporter.start_threads();
+    if let Err(error) = if is_embedded { without_signals(start) } else { start() } {
         let text = format!("WSGI0133: this process reports nothing to WSGITelemetryService: no thread: {error}");
         log::write(LogLevel::Warning, &text);
     }
 }
 
+/// The reporter, if its threads could be started.
+fn running() -> Option<&'static Reporter> {
+    REPORTER.get().filter(|reporter| reporter.is_running.load(Ordering::Acquire))
+}
+
 /// It is decided that the process ends. Called once, before requests have their time to end.
 pub fn stopping(reason: &'static str) {
-    let Some(reporter) = REPORTER.get() else { return };
+    let Some(reporter) = running() else { return };
     ignore(reporter.reason.set(reason));
     let active = metrics::lifetime().active;
     reporter.sender.begin();
@@ -82,12 +94,12 @@ pub fn stopping(reason: &'static str) {
 
 /// Requests have had their time to end: reports for the last time. Answers whether no thread of this is in Python.
 pub fn stopped() -> bool {
-    let Some(reporter) = REPORTER.get() else { return true };
+    let Some(reporter) = running() else { return true };
     *reporter.stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
     reporter.changed.notify_all();
-    let threads = std::mem::take(&mut *reporter.threads.lock().unwrap_or_else(PoisonError::into_inner));
-    // It never waits for anybody.
-    threads.into_iter().for_each(|thread| ignore(thread.join()));
+    let thread = reporter.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+    // It waits for nobody but the receiver, and that a moment.
+    thread.into_iter().for_each(|thread| ignore(thread.join()));
     let is_out = reporter.collector.end(PATIENCE);
     reporter.send_last(true);
     is_out
@@ -95,7 +107,7 @@ pub fn stopped() -> bool {
 
 /// The process is ended now, because its time is over.
 pub fn cut_off() {
-    if let Some(reporter) = REPORTER.get() {
+    if let Some(reporter) = running() {
         reporter.send_last(false);
     }
 }
@@ -105,7 +117,8 @@ impl Reporter {
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
         spawn("wsgi:collector").spawn(|| self.collector.work(self.interpreters, &self.sender))?;
         let reporter = spawn("wsgi:telemetry").spawn(|| self.work())?;
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(reporter);
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(reporter);
+        self.is_running.store(true, Ordering::Release);
         Ok(())
     }
 

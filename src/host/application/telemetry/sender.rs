@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// Room for datagrams on their way, in bytes.
 const SEND_BUFFER: usize = 65536;
 
-/// How long one datagram waits for room, and all those of one report together.
+/// How long one datagram waits for room, and all those of one report together where each gets some.
 const WAIT: Duration = Duration::from_millis(50);
 const WAITS: Duration = Duration::from_millis(200);
 
@@ -101,7 +101,9 @@ impl Sender {
         }
         let begun = Instant::now();
         let sent = sendto(&self.socket, bytes, SendFlags::empty(), &self.address);
-        *patience = patience.saturating_sub(begun.elapsed());
+        // Who has not read anything all that time will not do so now.
+        let is_stuck = sent == Err(Errno::AGAIN);
+        *patience = if is_stuck { Duration::ZERO } else { patience.saturating_sub(begun.elapsed()) };
         sent
     }
 
