@@ -120,6 +120,12 @@ impl Directives {
         Ok(())
     }
 
+    /// Whether something is said of what to report, and not where.
+    #[must_use]
+    pub fn lack_a_service(&self) -> bool {
+        self.path.is_none() && (self.slow_requests.is_some_and(|threshold| threshold > 0) || self.user_agent)
+    }
+
     /// What processes are told; `None` where there is no service.
     #[must_use]
     pub fn settings(&self) -> Option<Telemetry> {
@@ -200,7 +206,10 @@ mod tests {
     #[test]
     fn slow_requests_are_a_number_of_seconds() {
         let mut directives = Directives::EMPTY;
+        directives.set_slow_requests("1").unwrap();
+        assert!(directives.lack_a_service());
         directives.set_service("unix:/a").unwrap();
+        assert!(!directives.lack_a_service());
         for (text, expected) in [("2.5", 2_500_000), ("0", 0), ("0.0000001", 1)] {
             directives.set_slow_requests(text).unwrap();
             assert_eq!(directives.settings().unwrap().slow_requests, expected);
