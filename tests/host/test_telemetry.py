@@ -148,11 +148,12 @@ def test_a_slow_request_and_one_that_forks_are_told_once(place, receiver):
     assert daemon.wait() == 0
 
 
-def test_an_apache_child_reports_and_ends(run_steps, place, receiver):
+@pytest.mark.parametrize("own_lock", [False, True], ids=["one lock", "own locks"])
+def test_an_apache_child_reports_and_ends(run_steps, place, receiver, own_lock):
     script = place.script(WORKS)
     environ = {"PATH_INFO": "/", "QUERY_STRING": "sleep", "SCRIPT_FILENAME": str(script)}
     steps = [("r", request(script, environ)[8:]), ("r", request(script, environ, group="sub")[8:])]
-    status, out, error = run_steps(steps, **receiver.launch())
+    status, out, error = run_steps(steps, interpreter_options=[{"per_interpreter_gil": own_lock}], **receiver.launch())
     assert status == 0, out + error
     stopped = receiver.wait(STOPPED)
     assert (stopped[132], stopped[135]) == (2, 1)

@@ -78,8 +78,9 @@ impl Directives {
     /// # Errors
     /// Says what is needed.
     pub fn set_slow_requests(&mut self, text: &str) -> Result<(), Refused> {
-        let refused =
-            || format!("'{text}' is not a number of seconds: give one, such as 2.5, or 0 to report no request");
+        let refused = || {
+            format!("'{text}' is not a number of seconds from 0 on: give one, such as 2.5, or 0 to report no request")
+        };
         self.slow_requests = Some(microseconds(text).ok_or_else(refused)?);
         Ok(())
     }
