@@ -2,6 +2,7 @@
 //! host it loads for embedded mode. Also the few messages on a daemon's control socket.
 
 use crate::interpreter_options::InterpreterOptions;
+use crate::telemetry::Telemetry;
 use crate::wire::{Reader, WireError, put_bytes};
 
 /// The open files a daemon process starts with, besides `/dev/null` as 0 and its error log as 1 and 2.
@@ -229,6 +230,8 @@ launch! {
     log_level: u32,
     /// Whether `mod_wsgi.server_metrics()` answers: `WSGIServerMetrics`, or the group's `server-metrics`.
     server_metrics: bool,
+    /// Where this process reports, with `WSGITelemetryService`.
+    telemetry: Option<Telemetry>,
     /// Whether script names that differ in case are different (`WSGICaseSensitivity`).
     case_sensitive: bool,
     /// Whether interpreters are ended at exit (`WSGIDestroyInterpreter`).
@@ -319,6 +322,7 @@ mod tests {
             threads: 15,
             python_path: vec![b"/a".to_vec(), b"/b".to_vec()],
             hash_seed: Some(7),
+            telemetry: Some(Telemetry { path: b"/run/t".to_vec(), interval: 5, slow_requests: 6, user_agent: true }),
             preload: vec![Preload { script: b"/s.wsgi".to_vec(), application_group: Vec::new() }],
             interpreter_options: vec![InterpreterOptions {
                 application_group: Some(Vec::new()),

@@ -17,6 +17,7 @@ pub mod launch;
 pub mod response_rules;
 pub mod scoreboard;
 pub mod script_call;
+pub mod telemetry;
 pub mod trace_context;
 pub mod trusted_proxy;
 pub mod wire;

@@ -28,6 +28,7 @@ mod send_file;
 mod set_up;
 mod spare;
 mod state;
+pub mod telemetry;
 
 pub use call::call;
 pub use run::{Outcome, run};

@@ -15,7 +15,7 @@ mod timers;
 mod worker;
 
 use crate::application::interpreters::Interpreters;
-use crate::application::preload;
+use crate::application::{preload, telemetry};
 use crate::python::Interpreter;
 use crate::sys::{board::Place, descriptors, fork, locale, signals, title};
 use crate::{log, sys};
@@ -88,6 +88,7 @@ fn serve_requests(control: &mut Control, started: Started) -> Result<i32, String
     let signals = signals::catch().map_err(|error| format!("WSGI7005: signals cannot be caught: {error}"))?;
     let cannot = |error| format!("WSGI7006: threads cannot be started: {error}");
     let inspector = Inspector::start().map_err(cannot)?;
+    telemetry::start(interpreters);
     let service = Service::start(interpreters, listener, place).map_err(cannot)?;
     control.ready();
     predecessors.into_iter().for_each(control::retire);

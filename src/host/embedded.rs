@@ -3,7 +3,7 @@
 use crate::application::events::{self, ProcessEvent};
 use crate::application::exchange::{Exchange, Gone};
 use crate::application::interpreters::Interpreters;
-use crate::application::{self, Outcome, preload, run};
+use crate::application::{self, Outcome, preload, run, telemetry};
 use crate::log::{self, ServerLog};
 use crate::python::{Interpreter, initialize};
 use crate::sys::apache::Apache;
@@ -50,6 +50,7 @@ pub fn start(launch: &[u8], server_log: ServerLog) -> bool {
     match started {
         Ok(interpreters) => {
             preload(interpreters);
+            telemetry::start(interpreters);
             STARTED.set((interpreters, thread::current().id())).is_ok()
         }
         Err(why) => {
@@ -114,11 +115,14 @@ pub fn call(apache: Apache, call: &[u8]) -> bool {
 /// the exit functions run.
 pub fn stop() {
     let Some((interpreters, main_thread)) = STARTED.get() else { return };
+    // Before callbacks, which may take their time, or for ever.
+    telemetry::stopping("");
+    let is_out = telemetry::stopped();
     events::announce(interpreters, ProcessEvent::Stopping(""));
     if !interpreters.launch().destroy_interpreters {
         return;
     }
-    let can_end = thread::current().id() == *main_thread && RUNNING.load(Ordering::Acquire) == 0;
+    let can_end = thread::current().id() == *main_thread && RUNNING.load(Ordering::Acquire) == 0 && is_out;
     if can_end && interpreters.end_subs() {
         interpreters.main_python().finalize();
     } else {

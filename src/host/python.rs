@@ -24,7 +24,7 @@ pub use module::{ModuleState, create_module, function, state_of};
 pub use object::{Borrowed, Object, Stored};
 pub use raised::{Exception, Raised};
 pub use threads::thread_ident;
-pub use waits::Waits;
+pub use waits::{ShownWaits, Waits};
 
 use pyo3::ffi;
 use std::marker::PhantomData;

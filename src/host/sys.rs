@@ -8,6 +8,7 @@ pub mod fork;
 pub mod library;
 pub mod locale;
 pub mod native_stack;
+pub mod signal_mask;
 pub mod signals;
 pub mod title;
 pub mod usage;

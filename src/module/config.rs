@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mod_wsgi_core::daemon_options::DaemonOptions;
 use mod_wsgi_core::interpreter_options::InterpreterOptions;
 use mod_wsgi_core::launch::Preload;
+use mod_wsgi_core::telemetry::settings::Directives as TelemetryDirectives;
 use mod_wsgi_core::trusted_proxy::{Header, Network};
 
 use crate::apache::request::Pattern;
@@ -26,6 +27,8 @@ pub struct ServerConfig {
     pub restrict_embedded: Option<bool>,
     /// `WSGIServerMetrics`; main server only.
     pub server_metrics: Option<bool>,
+    /// `WSGITelemetryService`, `WSGISlowRequests`, `WSGITelemetryOptions`; main server only.
+    pub telemetry: TelemetryDirectives,
     /// What `post_config` made of it all; the same in every server.
     pub runtime: Option<Arc<Runtime>>,
 }
@@ -93,6 +96,7 @@ impl ServerConfig {
         socket_prefix: None,
         restrict_embedded: None,
         server_metrics: None,
+        telemetry: TelemetryDirectives::EMPTY,
         runtime: None,
     };
 
@@ -105,6 +109,7 @@ impl ServerConfig {
             socket_prefix: base.socket_prefix.clone(),
             restrict_embedded: base.restrict_embedded,
             server_metrics: base.server_metrics,
+            telemetry: base.telemetry.clone(),
             runtime: base.runtime.clone(),
         }
     }

@@ -18,6 +18,12 @@ use crate::supervisor::Plan;
 pub fn hook_test_config(pconf: Pool<'_>, main: Server<'_>) {
     let definitions = definitions(pconf);
     startup::warn_of_sections(main, definitions);
+    if main.config().telemetry.lack_a_service() {
+        warn(
+            main,
+            "WSGI7069: WSGISlowRequests and WSGITelemetryOptions are without effect: no WSGITelemetryService says where to report",
+        );
+    }
     let plans = startup::plans(main, definitions);
     for plan in &plans {
         check_group(main, plan);

@@ -6,7 +6,7 @@ use mod_wsgi_core::trusted_proxy::{Effects, Header, Network, Rules};
 use mod_wsgi_core::wire::{
     FilePart, Frame, Hello, Kind, LogRecord, Refusal, RequestHead, ResponseHead, Welcome, put_frame,
 };
-use mod_wsgi_core::{alias, daemon_options, directive, group_name, response_rules};
+use mod_wsgi_core::{alias, daemon_options, directive, group_name, response_rules, telemetry};
 
 /// Any bytes are taken apart into frames, or refused, without a panic; and a frame that was understood is written again
 /// as it was.
@@ -72,6 +72,12 @@ pub fn directive_arguments(data: &[u8]) {
         assert!(options.threads <= daemon_options::MOST_THREADS);
         assert!(options.processes.is_none_or(|processes| processes > 0));
         assert!(!options.name.is_empty());
+    }
+    let mut telemetry = telemetry::settings::Directives::EMPTY;
+    drop((telemetry.set_service(text), telemetry.set_slow_requests(text), telemetry.set_options(text)));
+    if let Some(settings) = telemetry.settings() {
+        assert!(settings.interval >= 500_000);
+        assert!(settings.path.starts_with(b"/") && settings.path.len() < 108);
     }
     assert!(directive::Words::new(text).count() <= text.len() + 1);
     drop(directive::on_off("X", text));

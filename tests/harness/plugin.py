@@ -79,6 +79,7 @@ def server(request, log_check):
             running.stop()
             log_check.verify()
         finally:
+            site.close()
             log_check.sites.remove(site)
 
 
@@ -105,6 +106,7 @@ def new_server(log_check):
     finally:
         for one in made:
             one.stop()
+            one.site.close()
             log_check.sites.remove(one.site)
 
 

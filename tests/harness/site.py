@@ -61,6 +61,8 @@ class Site:
         self.nothing_granted = False
         """Set by a test that brings its own <Directory> sections."""
         self._directives: list[str] = []
+        self.at_end: list = []
+        """What is called when the server of this site has stopped for good."""
         for name in ("", "run", "logs", "app", "www"):
             (self.root / name).mkdir()
         self.log = ErrorLog(self.root / "logs" / "error.log")
@@ -76,6 +78,10 @@ class Site:
         self.mpm_sizes = "StartServers 1\nServerLimit 1\n"
         self.mpm_sizes += "MaxRequestWorkers 1" if self.mpm == "prefork" else "ThreadsPerChild 10\nMaxRequestWorkers 10"
         self.log.allow("AH10159", "AH00161", "AH00287")  # httpd would rather have more
+
+    def close(self) -> None:
+        while self.at_end:
+            self.at_end.pop()()
 
     # What is on the disk
 

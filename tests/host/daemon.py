@@ -23,6 +23,8 @@ EMPTY, STARTING, READY, RETIRING, FAILED = range(5)
 FIELDS = re.findall(r"^    (\w+): (.*),$", (TOP / "src/core/launch.rs").read_text().split("\nlaunch! {")[1].split("\n}")[0], re.M)
 #: The fields of a section of interpreter options in their order.
 OPTIONS = dict(re.findall(r"^    pub (\w+): (.*),$", (TOP / "src/core/interpreter_options.rs").read_text().split("\n}")[0], re.M))
+#: Where a process reports, in the order of its fields.
+TELEMETRY = [("path", "Vec<u8>"), ("interval", "u64"), ("slow_requests", "u64"), ("user_agent", "bool")]
 DEFAULTS = dict(process_group=b"test", processes=1, threads=3, apache_version=[2, 4, 62], log_level=7, case_sensitive=True,
                 destroy_interpreters=True, restrict_signal=True, graceful_timeout=5000, shutdown_timeout=5000,
                 socket_timeout=10000)
@@ -41,6 +43,8 @@ def value(kind, of):
     if kind == "InterpreterOptions":
         assert not set(of) - set(OPTIONS)
         return b"".join(value(field, of.get(name)) for name, field in OPTIONS.items())
+    if kind == "Telemetry":
+        return b"".join(value(field, of.get(name)) for name, field in TELEMETRY)
     return {"bool": lambda: bytes([bool(of)]), "u32": lambda: struct.pack("<I", of or 0), "u64": lambda: struct.pack("<Q", of or 0)}[kind]()
 
 

@@ -44,6 +44,13 @@ class TestConfigtest:
         site.serve("hello.wsgi")
         assert warnings() == ""
 
+    def test_slow_requests_without_a_service_to_report_to_are_named(self, site, warnings):
+        site.serve("hello.wsgi")
+        site.add("WSGISlowRequests 2")
+        assert "WSGI7069" in (text := warnings()) and "WSGITelemetryService" in text
+        site.add(f"WSGITelemetryService unix:{site.root}/socket")
+        assert warnings() == ""
+
     def test_a_group_that_exists_nowhere_is_named(self, site, warnings):
         site.add("WSGIProcessGroup nowhere", f"WSGIScriptAlias / {site.path('hello.wsgi')}")
         assert "WSGI0151" in (text := warnings()) and "'nowhere'" in text and "WSGIDaemonProcess" in text

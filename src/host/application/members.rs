@@ -142,11 +142,11 @@ fn request_metrics<'a, 'py>(
 
 fn process_metrics<'a, 'py>(
     py: Python<'py>,
-    _state: &'static State,
+    state: &'static State,
     arguments: Args<'a, 'py>,
 ) -> PyResult<'py, Object<'py>> {
     no_arguments(py, "process_metrics", arguments)?;
-    metrics::process_metrics(py)
+    metrics::process_metrics(py, state.launch)
 }
 
 fn server_metrics<'a, 'py>(

@@ -5,12 +5,14 @@
 
 mod record;
 mod report;
+mod sample;
 mod server;
 mod thread;
 mod window;
 
 pub use record::{PHASES, Phase, Sample};
 pub use report::{process_metrics, request_metrics};
+pub use sample::{lifetime, sample};
 pub use server::server_metrics;
 pub use thread::{Bracket, be_thread, record, this_thread};
 pub use window::{arm, is_armed, note_ready};

@@ -4,6 +4,7 @@ use super::environ::Incoming;
 use super::events;
 use super::metrics::{self, PHASES, Phase, Sample};
 use super::request::Request;
+use super::telemetry::slow;
 use crate::python::{Object, PyResult, Python, Waits};
 use crate::sys::clock;
 use crate::sys::usage::{self, Cpu};
@@ -161,6 +162,7 @@ impl Observer {
         figures.status = status.unwrap_or(figures.status);
         if self.is_armed {
             metrics::record(&figures.sample());
+            slow::note_end(&figures);
         }
         if !is_wanted {
             return Ok(());

@@ -14,6 +14,7 @@ use super::progress::Progress;
 use super::request::{self, Failure, Request};
 use super::script::{self, Missing, Wanted};
 use super::send_file;
+use super::telemetry::slow;
 use crate::ignore;
 use crate::python::{Exception, Object, PyResult, Python, Raised, Waits, caught};
 use crate::sys::{clock, descriptors, fork};
@@ -68,6 +69,7 @@ pub fn run(
     if metrics::is_armed() {
         Waits::begin();
     }
+    let _watched = slow::watch(head, daemon_start);
     let changed = (head.settings & RELOADING != 0).then(|| script::changed(head.script));
     let socket = exchange.socket().map(|socket| socket.as_raw_fd());
     let request = Request::begin(interpreter, head.script.to_vec(), head.log_level, exchange, progress);
@@ -141,6 +143,7 @@ fn in_python(
         return Outcome::Failed(if interpreter.launch.process_group.is_empty() { 404 } else { 500 });
     };
     let incoming = Incoming { application_start: clock::microseconds(), ..incoming };
+    slow::note_call(incoming.application_start);
     let mut observer = Observer::new(py, request);
     let served = serve(py, request, &callable, &incoming, &mut observer);
     let (outcome, status) = conclude(py, request, served);

@@ -53,6 +53,10 @@ pub fn set_up<'py>(
         return py.raise(Exception::Runtime, "the module mod_wsgi has no state");
     };
     put_members(&module, state, launch, application_group)?;
+    let is_service = !launch.process_group.is_empty() && launch.threads == 0;
+    if launch.telemetry.is_some() && !is_service {
+        state.collections.watch(&module)?;
+    }
 
     let globals = py.dict()?;
     let put = |name: &str, value: &Object<'py>| globals.set_entry(&py.text(name)?, value);
@@ -61,7 +65,7 @@ pub fn set_up<'py>(
     put("__builtins__", &py.import("builtins")?)?;
     put("module", &module)?;
     put("is_main", &py.bool(application_group.is_empty()))?;
-    put("is_service", &py.bool(!launch.process_group.is_empty() && launch.threads == 0))?;
+    put("is_service", &py.bool(is_service))?;
     put("is_daemon", &py.bool(!launch.process_group.is_empty()))?;
     put("stderr", &output::thread_stream(py, state, "<stderr>")?)?;
     put("stdout", &output::thread_stream(py, state, "<stdout>")?)?;

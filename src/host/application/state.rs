@@ -7,6 +7,7 @@ use super::file_wrapper::FileWrapper;
 use super::input::Input;
 use super::output::{Log, Streams};
 use super::request::Request;
+use super::telemetry::collections::Collections;
 use crate::python::{Definition, Fields, ModuleState, Object, PyResult, Python, Stored, Visit, new_instance};
 use mod_wsgi_core::launch::Launch;
 use mod_wsgi_core::wire::KEYS;
@@ -67,6 +68,8 @@ pub struct State {
     pub streams: Streams,
     /// Environs of earlier requests.
     pub memos: Memos,
+    /// What the garbage collector has done.
+    pub collections: Collections,
 }
 
 impl Fields for State {
@@ -77,6 +80,7 @@ impl Fields for State {
         self.keys.iter().for_each(|key| visit.field(key));
         self.streams.fields(visit);
         self.memos.fields(visit);
+        self.collections.fields(visit);
     }
 }
 
@@ -138,7 +142,8 @@ impl State {
             namespace: Stored::new(module.get("__dict__")?),
         };
         let keys = KEYS.iter().map(|key| name(key)).collect::<PyResult<'_, _>>()?;
-        Ok(Self { types, launch, names, values, keys, streams: Streams::default(), memos: Memos::default() })
+        let (streams, memos, collections) = (Streams::default(), Memos::default(), Collections::default());
+        Ok(Self { types, launch, names, values, keys, streams, memos, collections })
     }
 }
 

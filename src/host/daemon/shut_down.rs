@@ -10,6 +10,7 @@ use super::service::Service;
 use super::timers::Timers;
 use crate::application::events::ProcessEvent;
 use crate::application::progress::Progress;
+use crate::application::telemetry;
 use crate::ignore;
 use crate::log;
 use mod_wsgi_core::wire::LogLevel;
@@ -101,6 +102,7 @@ fn watch(until: Option<Instant>) {
     let watchdog = move || {
         std::thread::sleep(until.saturating_duration_since(Instant::now()));
         log::write(LogLevel::Warning, "WSGI7021: the process did not end within shutdown-timeout and is ended now");
+        telemetry::cut_off();
         exit_now(EXIT_LATE);
     };
     if let Err(error) = std::thread::Builder::new().name("wsgi:watchdog".to_owned()).spawn(watchdog) {
@@ -137,9 +139,12 @@ pub fn serve_until_the_end(
             control.renew(reason.name());
         }
     }
-    announcer.tell(ProcessEvent::Stopping(service.reason().map_or("", Reason::name)));
+    let reason = service.reason().map_or("", Reason::name);
+    telemetry::stopping(reason);
+    announcer.tell(ProcessEvent::Stopping(reason));
     finish(service, signals, inspector, &announcer);
-    end(service, inspector, announcer)
+    let is_out = telemetry::stopped();
+    end(service, inspector, announcer, is_out)
 }
 
 /// Gives the running requests their time, and callbacks.
@@ -206,14 +211,15 @@ fn hand_on_what_was_not_run(service: &Service) {
     }
 }
 
-/// Ends interpreters and threads, as far as requests have ended.
-fn end(service: &Service, inspector: &Inspector, announcer: Announcer<'_>) -> i32 {
+/// Ends interpreters and threads, as far as requests have ended; `is_out` is whether no thread of ours but those of requests may
+/// be in Python.
+fn end(service: &Service, inspector: &Inspector, announcer: Announcer<'_>, is_out: bool) -> i32 {
     let interpreters = service.interpreters;
     let is_told = announcer.end();
     if !interpreters.launch().destroy_interpreters || inspector.is_away() {
         exit_now(0);
     }
-    if !service.is_idle() || service.has_lost_threads() || !is_told {
+    if !service.is_idle() || service.has_lost_threads() || !is_told || !is_out {
         interpreters.run_exit_functions(false);
         exit_now(0);
     }

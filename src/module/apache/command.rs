@@ -212,7 +212,7 @@ impl<const N: usize> Commands<N> {
 }
 
 /// Every directive: name, setter, where it may stand, and what `apachectl -L` says of it.
-pub(super) static COMMANDS: Commands<49> = Commands([
+pub(super) static COMMANDS: Commands<52> = Commands([
     raw(c"WSGIScriptAlias", server_setter!(set::script_alias), SERVER, c"URL path and the script or folder of scripts it stands for, then process-group=, application-group=, callable-object=, pass-authorization="),
     raw(c"WSGIScriptAliasMatch", server_setter!(set::script_alias_match), SERVER, c"Regular expression for URL paths and the script it stands for, then the options of WSGIScriptAlias"),
     raw(c"WSGIDaemonProcess", server_setter!(set::daemon_process), SERVER, c"Name of a group of daemon processes, then options name=value"),
@@ -232,6 +232,9 @@ pub(super) static COMMANDS: Commands<49> = Commands([
     one(c"WSGIDestroyInterpreter", server_setter!(set::destroy_interpreter), SERVER, c"Off to leave interpreters alone when a process ends"),
     one(c"WSGIRestrictEmbedded", server_setter!(set::restrict_embedded), SERVER, c"On to refuse embedded mode"),
     one(c"WSGIServerMetrics", server_setter!(set::server_metrics), SERVER, c"On to let embedded applications see the scoreboard with mod_wsgi.server_metrics()"),
+    raw(c"WSGITelemetryService", server_setter!(set::telemetry_service), SERVER, c"The socket of mod_wsgi-telemetry as unix:/path, then interval=seconds"),
+    one(c"WSGISlowRequests", server_setter!(set::slow_requests), SERVER, c"Seconds from which on a request is reported to WSGITelemetryService by itself"),
+    raw(c"WSGITelemetryOptions", server_setter!(set::telemetry_options), SERVER, c"None, All, or flags such as +CaptureUserAgent for WSGITelemetryService"),
     one(c"WSGIRestrictStdin", server_setter!(set::restrict_stdin), SERVER, c"On to refuse the use of sys.stdin"),
     one(c"WSGIRestrictStdout", server_setter!(set::restrict_stdout), SERVER, c"On to refuse the use of sys.stdout"),
     one(c"WSGIRestrictSignal", server_setter!(set::restrict_signal), SERVER, c"Off to let applications install signal handlers"),

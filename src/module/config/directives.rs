@@ -373,6 +373,25 @@ fn of_interpreters(command: Command<'_>, set: impl FnOnce(&mut InterpreterSectio
     Ok(())
 }
 
+macro_rules! telemetry {
+    ($($(#[$doc:meta])* $name:ident = $set:ident;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
+            command.must_be_global()?;
+            config.telemetry.$set(text)
+        }
+    )*};
+}
+
+telemetry! {
+    /// `WSGITelemetryService unix:/path [interval=seconds]`
+    telemetry_service = set_service;
+    /// `WSGISlowRequests seconds`
+    slow_requests = set_slow_requests;
+    /// `WSGITelemetryOptions [+|-]flag …|None|All`
+    telemetry_options = set_options;
+}
+
 macro_rules! texts {
     ($($(#[$doc:meta])* $name:ident = $($field:ident).+;)*) => {$(
         $(#[$doc])*

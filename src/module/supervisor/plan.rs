@@ -264,6 +264,7 @@ pub fn shared(main: Server<'_>, python: &PythonConfig) -> Launch {
         restrict_stdout: python.restrict_stdout.unwrap_or(false),
         restrict_signal: python.restrict_signal.unwrap_or(true),
         switch_interval: python.switch_interval,
+        telemetry: main.config().telemetry.settings(),
         ..Launch::default()
     }
 }

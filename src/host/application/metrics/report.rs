@@ -5,21 +5,21 @@
 
 use super::record::{Counter, PHASES, Phase};
 use super::thread::threads;
-use super::window::{ThreadFigures, TimeFigures, Window, is_armed, ready};
+use super::window::{Slots, TimeFigures, Window, is_armed, ready};
 use crate::application::entries::Entries;
 use crate::python::{Object, PyResult, Python};
 use crate::sys::{clock, usage};
 use mod_wsgi_core::launch::Launch;
-use std::time::Duration;
 
-/// `request_metrics()`: what requests have cost since it was called before; `None` where nothing is recorded.
+/// `request_metrics()`: what requests have cost since it was called before; `None` where nothing is recorded, or the windows are
+/// those of `WSGITelemetryService`.
 ///
 /// # Errors
 /// `MemoryError`.
 pub fn request_metrics<'py>(py: Python<'py>, launch: &Launch) -> PyResult<'py, Object<'py>> {
-    let Some((window, resident)) = py.detach(|| Window::take().map(|window| (window, usage::resident()))) else {
-        return Ok(py.none());
-    };
+    let take = || Window::take().map(|window| (window, usage::resident()));
+    let taken = if launch.telemetry.is_some() { None } else { py.detach(take) };
+    let Some((window, resident)) = taken else { return Ok(py.none()) };
     let report = Entries::new(py)?;
     let (stop, period) = (clock::microseconds() as f64 / 1e6, window.period.as_secs_f64());
     report.int("pid", std::process::id().into())?;
@@ -67,18 +67,11 @@ fn put_counters<'py>(report: &Entries<'py>, window: &Window) -> PyResult<'py, ()
 
 fn put_threads<'py>(report: &Entries<'py>, window: &Window, launch: &Launch) -> PyResult<'py, ()> {
     let most = launch.threads.max(1);
-    let mut slots = vec![ThreadFigures::default(); most as usize];
-    for figures in &window.threads {
-        if let Some(slot) = slots.get_mut((figures.number as usize).wrapping_sub(1)) {
-            *slot = *figures;
-        }
-    }
-    let busy: Duration = slots.iter().map(|slot| slot.busy).sum();
-    let active = slots.iter().filter(|slot| slot.is_busy || slot.completed > 0).count();
+    let Slots { threads: slots, active, capacity } = window.slots(most);
     report.int("request_threads_maximum", most.into())?;
     report.int("request_threads_started", window.threads.len() as u64)?;
-    report.int("request_threads_active", active as u64)?;
-    report.float("capacity_utilization", busy.as_secs_f64() / (window.period.as_secs_f64() * f64::from(most)))?;
+    report.int("request_threads_active", active)?;
+    report.float("capacity_utilization", capacity)?;
     for name in ["request_threads_completed", "request_threads_buckets"] {
         report.ints(name, slots.iter().map(|slot| slot.completed))?;
     }
@@ -110,12 +103,13 @@ fn put_times<'py>(py: Python<'py>, report: &Entries<'py>, window: &Window, is_da
     Ok(())
 }
 
-/// `process_metrics()`: figures of the whole life of the process; `None` where nothing is recorded.
+/// `process_metrics()`: figures of the whole life of the process; `None` where nothing is recorded, or they go to
+/// `WSGITelemetryService`.
 ///
 /// # Errors
 /// `MemoryError`.
-pub fn process_metrics<'py>(py: Python<'py>) -> PyResult<'py, Object<'py>> {
-    if !is_armed() {
+pub fn process_metrics<'py>(py: Python<'py>, launch: &Launch) -> PyResult<'py, Object<'py>> {
+    if !is_armed() || launch.telemetry.is_some() {
         return Ok(py.none());
     }
     let mut threads = py.detach(threads);

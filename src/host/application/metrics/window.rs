@@ -91,6 +91,17 @@ pub struct TimeFigures {
     pub extremes: Option<(u64, u64)>,
 }
 
+/// What a window holds of all threads.
+#[derive(Debug)]
+pub struct Slots {
+    /// The one with number 1 first; without requests where there is none.
+    pub threads: Vec<ThreadFigures>,
+    /// How many had a request.
+    pub active: u64,
+    /// Their share of the time of all threads.
+    pub capacity: f64,
+}
+
 /// A window.
 #[derive(Debug)]
 pub struct Window {
@@ -201,6 +212,20 @@ impl Window {
             times,
             threads: threads.collect(),
         }
+    }
+
+    /// The threads in the order of their numbers, as many as there may be, and what they were like together.
+    pub fn slots(&self, most: u32) -> Slots {
+        let mut threads = vec![ThreadFigures::default(); most as usize];
+        for figures in &self.threads {
+            if let Some(slot) = threads.get_mut((figures.number as usize).wrapping_sub(1)) {
+                *slot = *figures;
+            }
+        }
+        let busy: Duration = threads.iter().map(|slot| slot.busy).sum();
+        let active = threads.iter().filter(|slot| slot.is_busy || slot.completed > 0).count() as u64;
+        let capacity = busy.as_secs_f64() / (self.period.as_secs_f64() * f64::from(most));
+        Slots { threads, active, capacity }
     }
 
     /// What was counted.
