@@ -2,6 +2,7 @@
 
 use crate::application::exchange::{Exchange, Gone};
 use crate::ignore;
+use crate::sys::socket::QUIET;
 use mod_wsgi_core::wire::{
     BODY_FAILED, BODY_LAST, END_CLOSE, END_TRUNCATED, FRAME_HEADER, FilePart, FrameHeader, Kind, LogLevel, LogRecord,
     MAX_DATA, Refusal, patch_length, put_frame, start_frame,
@@ -9,7 +10,7 @@ use mod_wsgi_core::wire::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, recv, sendmsg};
 use std::any::Any;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -149,7 +150,7 @@ impl Link {
         let (mut first, mut second) = (&self.out[..], piece);
         while !(first.is_empty() && second.is_empty()) {
             let parts = [IoSlice::new(first), IoSlice::new(second)];
-            match sendmsg(&self.socket, &parts, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL) {
+            match sendmsg(&self.socket, &parts, &mut SendAncillaryBuffer::default(), QUIET) {
                 Ok(sent) => {
                     let of_first = sent.min(first.len());
                     first = first.get(of_first..).unwrap_or_default();
@@ -282,7 +283,7 @@ impl Exchange for Link {
         let files = [file];
         control.push(SendAncillaryMessage::ScmRights(&files));
         let sent = loop {
-            match sendmsg(&self.socket, &[IoSlice::new(&frame)], &mut control, SendFlags::NOSIGNAL) {
+            match sendmsg(&self.socket, &[IoSlice::new(&frame)], &mut control, QUIET) {
                 Ok(sent) => break sent,
                 Err(Errno::INTR) => {}
                 Err(_) => {

@@ -10,12 +10,9 @@ use crate::application::{Outcome, metrics, run};
 use crate::ignore;
 use crate::log;
 use crate::python::caught;
-use crate::sys::clock;
+use crate::sys::{clock, socket};
 use mod_wsgi_core::wire::{BODY_LAST, END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, Welcome};
-use rustix::event::epoll;
-use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
-use rustix::net::{SocketFlags, accept_with};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -29,10 +26,8 @@ pub fn work(service: &Service, number: u32) {
     // It is one that runs requests from now on, whether it gets one or not.
     metrics::be_thread(number);
     loop {
-        let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }];
-        let name = match epoll::wait(&service.epoll, &mut events[..], None) {
-            Ok(0) | Err(Errno::INTR) => continue,
-            Ok(_) => events.first().map_or(STOP, |event| event.data.u64()),
+        let name = match service.poller.wait() {
+            Ok(name) => name,
             Err(error) => {
                 log::write(LogLevel::Crit, &format!("WSGI7016: a thread cannot wait for requests and ends: {error}"));
                 return;
@@ -57,12 +52,10 @@ pub fn work(service: &Service, number: u32) {
 
 /// Whether the other side may ask this process to run something: Apache's children, its own user, root.
 fn is_welcome(service: &Service, socket: &OwnedFd) -> bool {
-    let Ok(peer) = socket_peercred(socket) else { return false };
-    let user = peer.uid.as_raw();
+    let Ok(socket::Peer { user, process }) = socket::peer(socket) else { return false };
     let welcome =
         user == 0 || user == rustix::process::geteuid().as_raw() || service.interpreters.launch().peers.contains(&user);
     if !welcome {
-        let process = peer.pid.as_raw_nonzero();
         let text =
             format!("WSGI7017: a connection of user {user} (process {process}), who is not Apache's user, was closed");
         log::write(LogLevel::Warning, &text);
@@ -71,7 +64,7 @@ fn is_welcome(service: &Service, socket: &OwnedFd) -> bool {
 }
 
 fn accept(service: &Service, progress: &'static Progress) {
-    let Ok(socket) = accept_with(&service.listener, SocketFlags::CLOEXEC) else {
+    let Ok(socket) = socket::accept(&service.listener) else {
         // Another process of the group was faster, or the child is gone again.
         return;
     };

@@ -25,8 +25,7 @@ impl Board {
     /// # Errors
     /// What the system answered.
     pub fn new() -> std::io::Result<Self> {
-        let file = rustix::fs::memfd_create("mod_wsgi board", rustix::fs::MemfdFlags::CLOEXEC)?;
-        rustix::fs::ftruncate(&file, SIZE as u64)?;
+        let file = super::shared_file::new(SIZE as u64)?;
         let protection = rustix::mm::ProtFlags::READ | rustix::mm::ProtFlags::WRITE;
         // SAFETY: a new mapping of a file of just that size, at an address the system chooses.
         let page = unsafe {
