@@ -4,6 +4,7 @@
 fn main() {
     pyo3_build_config::use_pyo3_cfgs();
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("macos") {
-        println!("cargo:rustc-cdylib-link-arg=-Wl,-undefined,dynamic_lookup");
+        // The library is not to name the folder it was built in.
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-undefined,dynamic_lookup,-install_name,mod_wsgi_host.so");
     }
 }
