@@ -82,7 +82,8 @@ impl Link {
 
     /// Whether Apache has closed the connection for both ways. That this side reads no more is not that.
     pub fn is_closed(&self) -> bool {
-        let mut polled = [PollFd::new(&self.socket, PollFlags::empty())];
+        // Linux tells of it in any case, macOS beside what was asked for; asked for input, also where only that has ended.
+        let mut polled = [PollFd::new(&self.socket, PollFlags::OUT)];
         let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
         poll(&mut polled, Some(&zero)).is_ok() && polled.iter().any(|file| file.revents().contains(PollFlags::HUP))
     }

@@ -47,6 +47,7 @@ fn wait_for_the_end(predecessor: OwnedFd, limit: Duration) {
     let until = Instant::now() + limit;
     loop {
         let left = until.saturating_duration_since(Instant::now());
+        // Linux tells of it in any case, macOS if it is asked.
         let mut polled = [PollFd::new(&watched, PollFlags::HUP)];
         let waited = poll(&mut polled, Timespec::try_from(left).ok().as_ref());
         let gone = polled.iter().any(|file| file.revents().contains(PollFlags::HUP));
