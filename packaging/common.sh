@@ -108,6 +108,13 @@ fedora_name() {
     esac
 }
 
+# python_config PYTHON: what pyo3 would ask a Python of that version; a "t" at the end is the free-threaded build.
+python_config() {
+    printf 'implementation=CPython\nversion=%s\nshared=true\npointer_width=64\n' "${1%t}"
+    printf 'suppress_build_script_link_lines=true\n'
+    case $1 in *t) printf 'build_flags=Py_GIL_DISABLED\n' ;; esac
+}
+
 # The version in Cargo.toml, which every other file follows.
 crate_version() { sed -n 's/^version = "\(.*\)"/\1/p' "$top/Cargo.toml" | head -n 1; }
 

@@ -11,8 +11,6 @@ class ModWsgi < Formula
   depends_on "llvm" => :build
   depends_on "rust" => :build
   depends_on "httpd"
-  # Daemons wait with epoll and share a memfd with Apache: there is no port to macOS yet.
-  depends_on :linux
   depends_on "python@3.14"
 
   def install

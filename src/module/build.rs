@@ -27,7 +27,8 @@ fn main() -> Outcome<()> {
     shim.compile("wsgi_shim");
 
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("macos") {
-        println!("cargo:rustc-cdylib-link-arg=-Wl,-undefined,dynamic_lookup");
+        // httpd has its symbols when it loads the module. The library is not to name the folder it was built in.
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-undefined,dynamic_lookup,-install_name,mod_wsgi.so");
     } else {
         // httpd unloads modules at every reload; ours stays where it is, since its code runs in threads and at exit.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete,-z,now,-z,relro");

@@ -72,9 +72,9 @@ pub fn group(written: &str) -> Result<u32, String> {
 pub fn groups_of(user: Option<&User>, gid: u32) -> Vec<u32> {
     let listed = user.and_then(|user| {
         let name = std::ffi::CString::new(user.name.as_str()).ok()?;
-        nix::unistd::getgrouplist(&name, nix::unistd::Gid::from_raw(gid)).ok()
+        crate::sys::groups::of(&name, gid)
     });
-    listed.map_or_else(|| vec![gid], |groups| groups.into_iter().map(nix::unistd::Gid::as_raw).collect())
+    listed.unwrap_or_else(|| vec![gid])
 }
 
 /// Who a process is, for the question of what it may reach.

@@ -7,10 +7,10 @@ use super::file_wrapper::FileWrapper;
 use super::request::Request;
 use super::run::{Stop, stop_at};
 use crate::python::{Object, Python, base_value_of};
+use crate::sys::reopen;
 use mod_wsgi_core::wire::{LogLevel, RequestHead};
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 
 /// Sends a result that is a wrapper around an ordinary file, from where it stands; `None` where it is anything else, and
 /// has to be iterated over.
@@ -59,12 +59,7 @@ fn pass_on<'py>(
 /// for a duplicate would be the application's position too, at a time when it may use the file for another request.
 /// Called detached.
 fn open_again(descriptor: i32) -> io::Result<(File, u64)> {
-    let path = PathBuf::from(format!("/proc/self/fd/{descriptor}"));
-    // Opening a pipe or a device has effects of its own, so they are not opened.
-    if !std::fs::metadata(&path)?.is_file() {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
-    let file = File::open(&path)?;
+    let file = reopen::file(descriptor)?;
     let metadata = file.metadata()?;
     if metadata.is_file() { Ok((file, metadata.len())) } else { Err(io::ErrorKind::Unsupported.into()) }
 }

@@ -1,9 +1,10 @@
 //! The control socket: what the parent says to this process, and what this process answers.
 
 use crate::ignore;
+use crate::sys::socket;
 use mod_wsgi_core::launch::{Launch, Message};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, recv, send};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// This process's end of the control socket.
@@ -29,7 +30,7 @@ fn send_all(socket: &OwnedFd, message: &Message) {
     let bytes = message.encode();
     let mut rest = &bytes[..];
     while !rest.is_empty() {
-        match send(socket, rest, SendFlags::NOSIGNAL) {
+        match send(socket, rest, socket::QUIET) {
             Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
             Err(Errno::INTR) => {}
             // The other side is gone, which this process learns by reading.
@@ -40,12 +41,14 @@ fn send_all(socket: &OwnedFd, message: &Message) {
 
 /// Tells a process that this one replaces to retire.
 pub fn retire(predecessor: OwnedFd) {
+    socket::quiet(&predecessor);
     send_all(&predecessor, &Message::Retire);
 }
 
 impl Control {
     /// Takes over socket and bell.
     pub fn new(socket: OwnedFd, bell: OwnedFd) -> Self {
+        socket::quiet(&socket);
         Self { socket, bell, received: Vec::new() }
     }
 

@@ -3,6 +3,7 @@
 use crate::application::exchange::{Exchange, Gone, Tried};
 use crate::ignore;
 use crate::sys::clock;
+use crate::sys::socket::QUIET;
 use mod_wsgi_core::wire::{
     BODY_FAILED, BODY_LAST, END_CLOSE, END_TRUNCATED, FRAME_HEADER, FilePart, FrameHeader, HeadTimes, Kind, LogLevel,
     LogRecord, MAX_DATA, Refusal, patch_length, put_frame, start_frame,
@@ -99,7 +100,8 @@ impl Link {
 
     /// Whether Apache has closed the connection for both ways. That this side reads no more is not that.
     pub fn is_closed(&self) -> bool {
-        let mut polled = [PollFd::new(&self.socket, PollFlags::empty())];
+        // Linux tells of it in any case, macOS beside what was asked for; asked for input, also where only that has ended.
+        let mut polled = [PollFd::new(&self.socket, PollFlags::OUT)];
         let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
         poll(&mut polled, Some(&zero)).is_ok() && polled.iter().any(|file| file.revents().contains(PollFlags::HUP))
     }
@@ -167,7 +169,7 @@ impl Link {
         let (mut first, mut second) = (&self.out[..], piece);
         while !(first.is_empty() && second.is_empty()) {
             let parts = [IoSlice::new(first), IoSlice::new(second)];
-            match sendmsg(&self.socket, &parts, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL) {
+            match sendmsg(&self.socket, &parts, &mut SendAncillaryBuffer::default(), QUIET) {
                 Ok(sent) => {
                     let of_first = sent.min(first.len());
                     first = first.get(of_first..).unwrap_or_default();
@@ -311,7 +313,7 @@ impl Exchange for Link {
             return Err(Gone);
         }
         let parts = [IoSlice::new(&self.out), IoSlice::new(piece)];
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let flags = QUIET | SendFlags::DONTWAIT;
         let sent = match sendmsg(&self.socket, &parts, &mut SendAncillaryBuffer::default(), flags) {
             Ok(sent) => sent,
             Err(Errno::INTR | Errno::AGAIN) => 0,
@@ -344,7 +346,7 @@ impl Exchange for Link {
         let files = [file];
         control.push(SendAncillaryMessage::ScmRights(&files));
         let sent = loop {
-            match sendmsg(&self.socket, &[IoSlice::new(&frame)], &mut control, SendFlags::NOSIGNAL) {
+            match sendmsg(&self.socket, &[IoSlice::new(&frame)], &mut control, QUIET) {
                 Ok(sent) => break sent,
                 Err(Errno::INTR) => {}
                 Err(_) => {

@@ -7,8 +7,11 @@ use crate::application::interpreters::Interpreters;
 use crate::application::progress::{Glimpse, Progress};
 use crate::ignore;
 use crate::sys::board::Place;
+use crate::sys::poller::Poller;
+use crate::sys::socket::KEEPS_INPUT;
+use crate::sys::wakeup::Wakeup;
 use mod_wsgi_core::board::{self, Seat};
-use rustix::event::{EventfdFlags, epoll, eventfd};
+use mod_wsgi_core::wire::Refusal;
 use rustix::net::{Shutdown, shutdown};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -38,7 +41,7 @@ pub struct Service {
     /// The group's listening socket.
     pub listener: OwnedFd,
     /// The event queue.
-    pub epoll: OwnedFd,
+    pub poller: Poller,
     place: Place,
     slots: Mutex<Vec<Slot>>,
     /// How many slots are not free.
@@ -59,14 +62,10 @@ pub struct Service {
     progresses: Mutex<Vec<&'static Progress>>,
     stopping: AtomicBool,
     /// Becomes readable when the threads have to end.
-    stop: OwnedFd,
+    stop: Wakeup,
     /// Becomes readable when the main thread has something to look at.
-    news: OwnedFd,
+    news: Wakeup,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
-}
-
-fn add(epoll: &OwnedFd, file: &OwnedFd, name: u64, flags: epoll::EventFlags) -> rustix::io::Result<()> {
-    epoll::add(epoll, file, epoll::EventData::new_u64(name), flags)
 }
 
 /// Stack size of a thread in bytes when none is configured: what the system gives programs, as C's threads have it.
@@ -84,11 +83,10 @@ impl Service {
     pub fn start(interpreters: &'static Interpreters, listener: OwnedFd, place: Place) -> io::Result<Arc<Self>> {
         let launch = interpreters.launch();
         rustix::io::ioctl_fionbio(&listener, true)?;
-        let new_event = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let service = Arc::new(Self {
             interpreters,
             listener,
-            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            poller: Poller::new()?,
             place,
             slots: Mutex::default(),
             open: AtomicUsize::new(0),
@@ -101,11 +99,11 @@ impl Service {
             written_off: AtomicUsize::new(0),
             progresses: Mutex::default(),
             stopping: AtomicBool::new(false),
-            stop: new_event()?,
-            news: new_event()?,
+            stop: Wakeup::new()?,
+            news: Wakeup::new()?,
             threads: Mutex::default(),
         });
-        add(&service.epoll, &service.stop, STOP, epoll::EventFlags::IN)?;
+        service.poller.add(&service.stop, STOP)?;
         let stack = if launch.stack_size > 0 { launch.stack_size as usize } else { default_stack() };
         for number in 1..=launch.threads {
             let shared = Arc::clone(&service);
@@ -119,7 +117,7 @@ impl Service {
         service.board(board::READY);
         // Every process of the group wakes for a connection, and one gets it. Waking one only (EPOLLEXCLUSIVE) would lose the
         // connection for a while when that one retires or dies just then; and children keep connections, so they are rare.
-        add(&service.epoll, &service.listener, LISTENER, epoll::EventFlags::IN)?;
+        service.poller.add(&service.listener, LISTENER)?;
         Ok(service)
     }
 
@@ -169,18 +167,17 @@ impl Service {
 
     /// Lets a connection wait for the child's next request.
     pub fn wait_for(&self, name: u64, mut connection: Box<Connection>) {
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::RDHUP | epoll::EventFlags::ONESHOT;
-        let data = epoll::EventData::new_u64(name);
         let mut slots = self.slots();
+        if self.is_retiring() && !KEEPS_INPUT {
+            drop(slots);
+            return self.dismiss(name, connection);
+        }
         let Some(link) = &connection.link else { return };
         if self.is_retiring() {
             close_input(link.socket.as_fd());
         }
         // Under the lock, so that the thread which gets the event finds the connection in its slot.
-        let armed = match connection.registered {
-            true => epoll::modify(&self.epoll, &link.socket, data, flags),
-            false => epoll::add(&self.epoll, &link.socket, data, flags),
-        };
+        let armed = self.poller.arm(&link.socket, name, connection.registered);
         connection.registered = true;
         let Some(slot) = slots.get_mut(name as usize) else { return };
         if armed.is_ok() {
@@ -188,6 +185,17 @@ impl Service {
             return;
         }
         drop(slots);
+        self.close(name, connection);
+    }
+
+    /// Sends a child to another process, where a socket cannot be closed for what it might still send without losing what it
+    /// has: whatever that is, nobody has read it, and the child asks again.
+    fn dismiss(&self, name: u64, mut connection: Box<Connection>) {
+        if let Some(link) = &mut connection.link {
+            link.refuse(Refusal { status: 503, retry: true, reason: b"" });
+            // It fails only where the child is gone already.
+            ignore(link.flush());
+        }
         self.close(name, connection);
     }
 
@@ -341,21 +349,38 @@ impl Service {
         crate::log::write(mod_wsgi_core::wire::LogLevel::Info, &text);
         self.board(board::RETIRING);
         // The socket stays open: it is the group's, and only the event queue of this process must forget it.
-        ignore(epoll::delete(&self.epoll, &self.listener));
-        for slot in self.slots().iter() {
-            if let Slot::Idle(connection) = slot {
-                if let Some(link) = &connection.link {
-                    close_input(link.socket.as_fd());
+        ignore(self.poller.remove(&self.listener));
+        self.close_idle();
+        self.tell_news();
+    }
+
+    /// No further requests on connections that wait for one.
+    fn close_idle(&self) {
+        let mut dismissed = Vec::new();
+        for (name, slot) in (0..).zip(self.slots().iter_mut()) {
+            let Slot::Idle(connection) = slot else { continue };
+            if !KEEPS_INPUT {
+                // Whichever thread has an event for it finds the slot taken.
+                if let Slot::Idle(connection) = std::mem::replace(slot, Slot::Busy) {
+                    dismissed.push((name, connection));
                 }
+            } else if let Some(link) = &connection.link {
+                close_input(link.socket.as_fd());
             }
         }
-        self.tell_news();
+        for (name, connection) in dismissed {
+            self.dismiss(name, connection);
+        }
     }
 
     /// Has the main thread look.
     pub fn tell_news(&self) {
-        // The counter cannot overflow in the life of a process, and that is the only way this can fail.
-        ignore(rustix::io::write(&self.news, &1_u64.to_ne_bytes()));
+        self.news.wake();
+    }
+
+    /// The main thread has looked, or is about to.
+    pub fn forget_news(&self) {
+        self.news.calm();
     }
 
     /// What the main thread waits on besides signals and control socket.
@@ -371,7 +396,7 @@ impl Service {
     /// Ends the threads and waits for them; only when the service is idle.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        ignore(rustix::io::write(&self.stop, &1_u64.to_ne_bytes()));
+        self.stop.wake();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A thread whose panic got this far has logged it.
@@ -380,8 +405,10 @@ impl Service {
     }
 }
 
-/// Closes a socket for what the child might still send; what has come is kept.
+/// Closes a socket for what the child might still send; what has come is kept. Where that cannot be, nothing happens.
 pub fn close_input(socket: BorrowedFd<'_>) {
-    // It fails only where the child is gone already.
-    ignore(shutdown(socket, Shutdown::Read));
+    if KEEPS_INPUT {
+        // It fails only where the child is gone already.
+        ignore(shutdown(socket, Shutdown::Read));
+    }
 }

@@ -47,7 +47,8 @@ fn wait_for_the_end(predecessor: OwnedFd, limit: Duration) {
     let until = Instant::now() + limit;
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let mut polled = [PollFd::new(&watched, PollFlags::empty())];
+        // Linux tells of it in any case, macOS if it is asked.
+        let mut polled = [PollFd::new(&watched, PollFlags::HUP)];
         let waited = poll(&mut polled, Timespec::try_from(left).ok().as_ref());
         let gone = polled.iter().any(|file| file.revents().contains(PollFlags::HUP));
         if gone || left.is_zero() || waited.is_err_and(|error| error != rustix::io::Errno::INTR) {

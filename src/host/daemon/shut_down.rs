@@ -15,7 +15,7 @@ use crate::ignore;
 use crate::log;
 use mod_wsgi_core::wire::LogLevel;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,8 +56,7 @@ fn wait(service: &Service, control: Option<&Control>, signals: &OwnedFd, until: 
     let left = left.and_then(|left| Timespec::try_from(left).ok());
     // An interrupted wait is a wait that has ended; the caller looks again.
     ignore(poll(&mut files, left.as_ref()));
-    let mut counter = [0; 8];
-    ignore(rustix::io::read(service.news().as_fd(), &mut counter));
+    service.forget_news();
 }
 
 /// The signals that have come.

@@ -10,14 +10,9 @@ use crate::application::{Outcome, metrics, run};
 use crate::ignore;
 use crate::log;
 use crate::python::caught;
-use crate::sys::clock;
+use crate::sys::{clock, socket};
 use mod_wsgi_core::wire::{BODY_LAST, END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, Welcome};
-use rustix::event::epoll;
-use rustix::io::Errno;
-use rustix::net::sockopt::{
-    Timeout, set_socket_send_buffer_size, set_socket_timeout, socket_peercred, socket_send_buffer_size,
-};
-use rustix::net::{SocketFlags, accept_with};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -31,10 +26,8 @@ pub fn work(service: &Service, number: u32) {
     // It is one that runs requests from now on, whether it gets one or not.
     metrics::be_thread(number);
     loop {
-        let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }];
-        let name = match epoll::wait(&service.epoll, &mut events[..], None) {
-            Ok(0) | Err(Errno::INTR) => continue,
-            Ok(_) => events.first().map_or(STOP, |event| event.data.u64()),
+        let name = match service.poller.wait() {
+            Ok(name) => name,
             Err(error) => {
                 log::write(LogLevel::Crit, &format!("WSGI7016: a thread cannot wait for requests and ends: {error}"));
                 return;
@@ -59,12 +52,10 @@ pub fn work(service: &Service, number: u32) {
 
 /// Whether the other side may ask this process to run something: Apache's children, its own user, root.
 fn is_welcome(service: &Service, socket: &OwnedFd) -> bool {
-    let Ok(peer) = socket_peercred(socket) else { return false };
-    let user = peer.uid.as_raw();
+    let Ok(socket::Peer { user, process }) = socket::peer(socket) else { return false };
     let welcome =
         user == 0 || user == rustix::process::geteuid().as_raw() || service.interpreters.launch().peers.contains(&user);
     if !welcome {
-        let process = peer.pid.as_raw_nonzero();
         let text =
             format!("WSGI7017: a connection of user {user} (process {process}), who is not Apache's user, was closed");
         log::write(LogLevel::Warning, &text);
@@ -72,19 +63,8 @@ fn is_welcome(service: &Service, socket: &OwnedFd) -> bool {
     welcome
 }
 
-/// Gives a connection more room for what Apache has not read yet, so that a thread which streams waits less often: twice the
-/// system's default, which is as much as a process may have by default, or what `send-buffer-size` says.
-fn widen(service: &Service, socket: &OwnedFd) {
-    if let (Ok(own), Ok(group)) = (socket_send_buffer_size(socket), socket_send_buffer_size(&service.listener)) {
-        // Linux tells twice of what was set.
-        let wanted = if group == own { own } else { group / 2 };
-        // With less room it works too.
-        ignore(set_socket_send_buffer_size(socket, wanted));
-    }
-}
-
 fn accept(service: &Service, progress: &'static Progress) {
-    let Ok(socket) = accept_with(&service.listener, SocketFlags::CLOEXEC) else {
+    let Ok(socket) = socket::accept(&service.listener) else {
         // Another process of the group was faster, or the child is gone again.
         return;
     };
@@ -98,7 +78,7 @@ fn accept(service: &Service, progress: &'static Progress) {
             ignore(set_socket_timeout(&socket, timeout, Some(Duration::from_millis(limit))));
         }
     }
-    widen(service, &socket);
+    socket::widen(&socket, &service.listener);
     let name = service.reserve();
     // A child sends its request right behind its greeting, so that it is most likely there.
     look_at(service, progress, name, Connection::new(socket));

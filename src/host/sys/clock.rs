@@ -68,6 +68,16 @@ pub fn uptime() -> u64 {
 }
 
 /// The system's number of this thread.
+#[cfg(target_os = "linux")]
 pub fn thread_number() -> i64 {
     rustix::thread::gettid().as_raw_nonzero().get().into()
+}
+
+/// The system's number of this thread.
+#[cfg(target_os = "macos")]
+pub fn thread_number() -> i64 {
+    let mut number = 0;
+    // SAFETY: asks for the calling thread; the number is ours.
+    unsafe { libc::pthread_threadid_np(0, &raw mut number) };
+    i64::try_from(number).unwrap_or_default()
 }

@@ -1,7 +1,6 @@
 //! Signals as bytes in a pipe: no signal is blocked, so programs started by the application inherit nothing odd.
 
-use super::fork;
-use rustix::pipe::{PipeFlags, pipe_with};
+use super::{errno, fork, pipe};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -13,7 +12,7 @@ extern "C" fn handler(signal: libc::c_int) {
         if fork::is_child() {
             libc::_exit(255);
         }
-        let errno = libc::__errno_location();
+        let errno = errno::place();
         let before = *errno;
         let byte = signal as u8;
         libc::write(PIPE.load(Ordering::Relaxed), (&raw const byte).cast(), 1);
@@ -35,7 +34,7 @@ pub const HANDLED: [i32; 6] = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc:
 /// # Errors
 /// What the system answers.
 pub fn catch() -> rustix::io::Result<OwnedFd> {
-    let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let (read, write) = pipe::pipe()?;
     PIPE.store(write.as_raw_fd(), Ordering::Relaxed);
     // The handler writes to it as long as the process lives.
     std::mem::forget(write);
@@ -47,7 +46,7 @@ pub fn catch() -> rustix::io::Result<OwnedFd> {
             action.sa_flags = libc::SA_RESTART;
             libc::sigemptyset(&mut action.sa_mask);
             if libc::sigaction(signal, &action, std::ptr::null_mut()) < 0 {
-                return Err(rustix::io::Errno::from_raw_os_error(*libc::__errno_location()));
+                return Err(errno::last());
             }
         }
     }

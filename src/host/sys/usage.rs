@@ -2,6 +2,17 @@
 
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(target_os = "macos")]
+use macos as system;
+
+pub use system::{resident, thread};
+
 /// CPU time.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cpu {
@@ -19,8 +30,8 @@ impl Cpu {
 }
 
 fn duration(time: libc::timeval) -> Duration {
-    let part = |number: i64| u64::try_from(number).unwrap_or_default();
-    Duration::from_secs(part(time.tv_sec)) + Duration::from_micros(part(time.tv_usec))
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::from_secs(seconds) + Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or_default())
 }
 
 fn usage(of: libc::c_int) -> (Cpu, u64) {
@@ -31,17 +42,12 @@ fn usage(of: libc::c_int) -> (Cpu, u64) {
         usage
     };
     let cpu = Cpu { user: duration(usage.ru_utime), system: duration(usage.ru_stime) };
-    (cpu, u64::try_from(usage.ru_maxrss).unwrap_or_default().saturating_mul(1024))
+    (cpu, u64::try_from(usage.ru_maxrss).unwrap_or_default().saturating_mul(system::RESIDENT_UNIT))
 }
 
 /// CPU time of this process, and the most memory it has had resident, in bytes.
 pub fn process() -> (Cpu, u64) {
     usage(libc::RUSAGE_SELF)
-}
-
-/// CPU time of this thread.
-pub fn thread() -> Cpu {
-    usage(libc::RUSAGE_THREAD).0
 }
 
 /// All CPU time of this thread, which is cheaper to ask for than its parts.
@@ -54,13 +60,4 @@ pub fn thread_total() -> Duration {
     };
     let part = |number: i64| u64::try_from(number).unwrap_or_default();
     Duration::from_secs(part(time.tv_sec)) + Duration::from_nanos(part(time.tv_nsec))
-}
-
-/// Memory that this process has resident now, in bytes; 0 where the system does not tell.
-pub fn resident() -> u64 {
-    let Ok(text) = std::fs::read_to_string("/proc/self/statm") else { return 0 };
-    // SAFETY: a question about a constant of the system.
-    let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
-    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
-    pages.unwrap_or_default().saturating_mul(page)
 }

@@ -74,7 +74,8 @@ impl<'r> ClientSocket<'r> {
     /// Whether the client has certainly gone: it takes nothing more. That it sends nothing more is no sign.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.events(PollFlags::empty()).intersects(PollFlags::HUP | PollFlags::ERR)
+        // Linux tells of it in any case, macOS beside what was asked for; asked for input, also where only that has ended.
+        self.events(PollFlags::OUT).intersects(PollFlags::HUP | PollFlags::ERR)
     }
 }
 

@@ -22,7 +22,8 @@ static BEFORE_USERDIR: Names<3> = Names([c"mod_userdir.c".as_ptr(), c"mod_vhost_
 /// Called once per load of the module, that is at every start and restart.
 pub(super) unsafe extern "C" fn register(p: *mut ffi::apr_pool_t) {
     let none = std::ptr::null();
-    // SAFETY: httpd keeps the function pointers while the configuration lives; they are never unloaded (-z nodelete).
+    crate::sys::stay::loaded();
+    // SAFETY: httpd keeps the function pointers while the configuration lives; they are never unloaded (`sys::stay`).
     unsafe {
         ffi::ap_hook_post_config(Some(post_config), none, none, ffi::APR_HOOK_LAST as c_int);
         ffi::ap_hook_test_config(Some(test_config), none, none, ffi::APR_HOOK_MIDDLE as c_int);

@@ -13,8 +13,9 @@ use mod_wsgi_core::wire::{FRAME_HEADER, FrameHeader, Hello, Kind, REQUEST_CLAIME
 
 use crate::apache::client::ClientSocket;
 use crate::supervisor::Board;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use crate::sys::descriptors;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use rustix::net::{SocketAddrUnix, sockopt};
 
 /// How long a read sleeps at most before the child looks around: is the client still there, does the group still run?
 pub const GLANCE: Duration = Duration::from_secs(1);
@@ -89,8 +90,7 @@ impl Connection {
             error => ConnectError::Failed(error.into()),
         };
         let address = SocketAddrUnix::new(path).map_err(failed)?;
-        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
-        let socket = socket.map_err(failed)?;
+        let socket = descriptors::unix_socket(false).map_err(failed)?;
         // With a limit on sending, connect does not wait for a full queue longer than that.
         let limit = |which, limit| sockopt::set_socket_timeout(&socket, which, Some(limit)).map_err(failed);
         limit(sockopt::Timeout::Send, Duration::from_millis(50))?;
@@ -315,11 +315,15 @@ fn receive(
 ) -> rustix::io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let message =
-        rustix::net::recvmsg(stream, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC | flags)?;
+    let message = rustix::net::recvmsg(
+        stream,
+        &mut [IoSliceMut::new(buffer)],
+        &mut control,
+        descriptors::WITH_DESCRIPTORS | flags,
+    )?;
     for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-            files.extend(descriptors);
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            files.extend(received.map(descriptors::received));
         }
     }
     Ok(message.bytes)

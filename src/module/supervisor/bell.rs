@@ -89,7 +89,7 @@ impl Bell {
     /// # Errors
     /// What the system answered.
     pub fn new() -> std::io::Result<Self> {
-        let (heard, rope) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let (heard, rope) = crate::sys::descriptors::pipe()?;
         // A daemon does not wait for somebody to hear it.
         rustix::io::ioctl_fionbio(&rope, true)?;
         Ok(Self { heard, rope: Arc::new(rope), sleeper: None, alarms: Vec::new(), second: Instant::now(), rings: 0 })

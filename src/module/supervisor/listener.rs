@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use rustix::net::{SocketAddrUnix, sockopt};
 
 /// What makes two configurations of a socket the same, so that a reload keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,8 +103,7 @@ impl Listener {
 }
 
 fn socket(plan: &SocketPlan) -> rustix::io::Result<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let socket = crate::sys::descriptors::unix_socket(true)?;
     if plan.send_buffer > 0 {
         sockopt::set_socket_send_buffer_size(&socket, plan.send_buffer as usize)?;
     }

@@ -11,7 +11,7 @@ use crate::apache::server::{self, MpmQuery, Server};
 use crate::config::{GroupDefinition, PythonConfig};
 use crate::identity::{self, Identity, User};
 use crate::python;
-use crate::sys::spawn::{Principal, Recipe};
+use crate::sys::spawn::{Principal, Recipe, Resource};
 
 /// The start script beside the hosts.
 pub const START_SCRIPT: &str = "mod_wsgi_daemon.py";
@@ -186,7 +186,7 @@ fn folder(home: Option<&str>, user: Option<&User>, is_other_user: bool) -> Optio
     }
 }
 
-fn limits(options: &mod_wsgi_core::daemon_options::DaemonOptions) -> Vec<(u32, u64, u64)> {
+fn limits(options: &mod_wsgi_core::daemon_options::DaemonOptions) -> Vec<(Resource, u64, u64)> {
     let mut limits = Vec::new();
     let seconds = options.cpu_time_limit.as_secs();
     if seconds > 0 {

@@ -76,8 +76,7 @@ impl Board {
     /// # Errors
     /// What the system answered.
     pub fn new() -> io::Result<Self> {
-        let file = rustix::fs::memfd_create("mod_wsgi board", rustix::fs::MemfdFlags::CLOEXEC)?;
-        rustix::fs::ftruncate(&file, FILE_SIZE as u64)?;
+        let file = super::shared_file::new(FILE_SIZE as u64)?;
         let page = Mapping::new(file.as_fd(), 0, SIZE)?;
         Ok(Self { file, page, shared_seats: OnceLock::new() })
     }

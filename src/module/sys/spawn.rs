@@ -3,6 +3,9 @@
 //! Between fork and exec nothing allocates and nothing but system calls happens; what went wrong comes back through a
 //! pipe, so that the parent can say it in one line. The order of the steps is the C module's
 //! (`daemon-mode`: title, priority, chroot, groups, user, folder, umask, limits).
+//!
+//! `posix_spawn` would be the choice where fork is unsafe, as with macOS's frameworks; it can neither change the user nor the
+//! root. It is not needed either: the new process calls none of them, nor anything else that POSIX does not allow there.
 
 use std::ffi::{CString, c_char, c_int};
 use std::io::Read;
@@ -29,10 +32,17 @@ pub struct Recipe {
     /// Nice value; 0 leaves it.
     pub priority: i32,
     /// Limits: resource, soft, hard.
-    pub limits: Vec<(u32, u64, u64)>,
+    pub limits: Vec<(Resource, u64, u64)>,
     /// Whether programs that it executes may have more rights than it has (set-user-ID and the like).
     pub may_gain_rights: bool,
 }
+
+/// What is limited, a `RLIMIT_` of the system.
+#[cfg(target_os = "linux")]
+pub type Resource = u32;
+/// What is limited, a `RLIMIT_` of the system.
+#[cfg(not(target_os = "linux"))]
+pub type Resource = libc::c_int;
 
 /// User id, group id and all groups of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,8 +161,7 @@ fn null() -> Result<std::fs::File, Failure> {
 
 /// Starts a process whose descriptors 0, 1 and so on are the sources; answers its id.
 fn start(recipe: &Recipe, sources: Vec<RawFd>) -> Result<i32, Failure> {
-    let (report, reporter) =
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| cannot_fork(error.into()))?;
+    let (report, reporter) = super::descriptors::pipe().map_err(cannot_fork)?;
     let child = Child::new(recipe, sources, reporter.as_raw_fd());
     // SAFETY: httpd's parent has one thread when it starts processes; the child only makes system calls on what was
     // prepared before (see `Child::run`), and never returns.
