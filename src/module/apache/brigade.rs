@@ -20,6 +20,9 @@ pub struct FileAccess {
     pub map: bool,
 }
 
+/// How much of a file that is not mapped is read at a time, in bytes.
+const READ_SIZE: ffi::apr_size_t = 64 * 1024;
+
 /// The way a response body goes out. One brigade is used again for every piece.
 pub struct Output<'r> {
     request: Request<'r>,
@@ -123,6 +126,8 @@ impl<'r> Output<'r> {
             }
             if !access.map {
                 ffi::wsgi_shim_no_mmap(self.brigade);
+                // Where it cannot keep that in mind, it reads in pieces of 8000 bytes.
+                ffi::apr_bucket_file_set_buf_size(bucket, READ_SIZE);
             }
         }
         Ok(())
