@@ -1,12 +1,15 @@
 //! What must hold for any bytes at all. The fuzz targets and the seeded test call the same functions.
 
+use mod_wsgi_core::board::{Events, Exemplars, Interpreters, Listed, Seat};
 use mod_wsgi_core::launch::{Launch, Message};
 use mod_wsgi_core::scoreboard::Scoreboard;
+use mod_wsgi_core::trace_context::TraceParent;
 use mod_wsgi_core::trusted_proxy::{Effects, Header, Network, Rules};
 use mod_wsgi_core::wire::{
     FilePart, Frame, Hello, Kind, LogRecord, Refusal, RequestHead, ResponseHead, Welcome, put_frame,
 };
 use mod_wsgi_core::{alias, daemon_options, directive, group_name, response_rules, telemetry};
+use std::sync::atomic::AtomicU64;
 
 /// Any bytes are taken apart into frames, or refused, without a panic; and a frame that was understood is written again
 /// as it was.
@@ -156,4 +159,37 @@ pub fn response_rules(data: &[u8]) {
     if let Ok(length) = response_rules::content_length(data) {
         assert_eq!(std::str::from_utf8(data).ok().and_then(|text| text.parse().ok()), Some(length));
     }
+}
+
+/// Any header is a trace or none; one that is taken is written again as a valid one of the same trace.
+pub fn trace_context(data: &[u8]) {
+    if let Some(parent) = TraceParent::parse(data) {
+        assert!(parent.trace != 0 && parent.span != 0);
+        assert_eq!(TraceParent::parse(parent.to_string().as_bytes()), Some(parent));
+    }
+}
+
+/// Whatever stands on a board, which daemons can write to as they like, is read without a panic, and in the bounds of its
+/// record.
+pub fn board(data: &[u8]) {
+    let word = |bytes: &[u8]| {
+        let mut whole = [0; 8];
+        whole[..bytes.len()].copy_from_slice(bytes);
+        AtomicU64::new(u64::from_ne_bytes(whole))
+    };
+    let words: Vec<_> = data.chunks(8).map(word).collect();
+    for seat in Seat::all(&words).filter_map(Seat::read) {
+        assert!(seat.request.len() <= Seat::LONGEST);
+    }
+    for event in Events(&words).read() {
+        assert!(event.request.len() + event.text.len() <= Events::WORDS * 8);
+    }
+    for interpreter in Interpreters(&words).read() {
+        assert!(interpreter.name.len() <= Interpreters::LONGEST);
+    }
+    for bucket in 0..20 {
+        std::hint::black_box(Exemplars(&words).get(bucket));
+    }
+    std::hint::black_box(Listed::read(&words));
+    Interpreters(&words).count(b"a name", 200, 1);
 }

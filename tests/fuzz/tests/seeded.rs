@@ -6,6 +6,7 @@ use mod_wsgi_core::wire::{
     patch_length, put_frame, start_frame,
 };
 use mod_wsgi_fuzz as properties;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many damaged inputs are tried for each property.
 const ROUNDS: u32 = 100_000;
@@ -67,6 +68,7 @@ fn damaged_frames_are_understood_or_refused() {
         script: b"/s",
         callable: b"application",
         application_group: b"",
+        request_line: b"GET / HTTP/1.1",
     };
     let mut request = Vec::new();
     writer.write(&mut request, true, |environ| {
@@ -104,6 +106,37 @@ fn damaged_responses_pass_no_line_break() {
     let texts = ["200 OK", "Content-Type", "text/html; charset=utf-8", "12345"];
     let texts: Vec<_> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
     tried_damaged(4, &texts, properties::response_rules);
+}
+
+#[test]
+fn damaged_traces_are_taken_or_begin_anew() {
+    let texts = [
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+    ];
+    let texts: Vec<_> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+    tried_damaged(6, &texts, properties::trace_context);
+}
+
+#[test]
+fn a_board_that_a_daemon_has_written_at_will_is_read() {
+    use mod_wsgi_core::board::{Doing, Event, Events, Interpreters, Seat};
+    let words: Vec<_> = (0..Interpreters::WORDS).map(|_| AtomicU64::new(0)).collect();
+    let written = || words.iter().flat_map(|word| word.swap(0, Ordering::Relaxed).to_ne_bytes()).collect::<Vec<u8>>();
+    Seat(&words[..Seat::WORDS]).begin(7, b"GET / HTTP/1.1", Doing::Loading);
+    let seat = written();
+    let event = Event { time: 7, pid: 8, status: 500, request: b"GET /".to_vec(), text: b"ValueError".to_vec() };
+    Events(&words[..Events::WORDS]).add(&event);
+    let events = written();
+    Interpreters(&words).count(b"site", 200, 7);
+    let mut random = Random(7);
+    for valid in [seat, events, written()] {
+        properties::board(&valid);
+        // Large, so that fewer are enough.
+        for _ in 0..ROUNDS / 100 {
+            properties::board(&random.damage(&valid));
+        }
+    }
 }
 
 #[test]
