@@ -9,6 +9,7 @@ pub mod bridge;
 pub mod descriptors;
 pub mod groups;
 pub mod library;
+pub mod mapped_file;
 pub mod shared_file;
 pub mod spawn;
 pub mod stay;

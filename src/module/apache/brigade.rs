@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::ffi;
 use super::request::Request;
+use crate::sys::mapped_file::MappedFile;
 
 /// The client is gone, or a filter has ended the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct FileAccess {
     pub map: bool,
 }
 
+/// The longest part of a file that is mapped as a whole, in bytes; of longer ones APR maps a part at a time.
+const MOST_MAPPED: u64 = 16 * 1024 * 1024;
 /// How much of a file that is not mapped is read at a time, in bytes.
 const READ_SIZE: ffi::apr_size_t = 64 * 1024;
 
@@ -107,6 +110,20 @@ impl<'r> Output<'r> {
     /// [`Gone`]; also where APR cannot take the file.
     pub fn file(&mut self, file: OwnedFd, offset: u64, length: u64, access: FileAccess) -> Result<(), Gone> {
         let pool = self.request.pool();
+        if access.map && !access.sendfile && length <= MOST_MAPPED {
+            // The length fits.
+            if let Ok(mapped) = MappedFile::new(&file, offset, length as usize) {
+                let (begin, length) = mapped.place();
+                // The request's pool unmaps it, which httpd keeps until the response is out.
+                pool.keep(mapped);
+                // SAFETY: the place stays as it is as long as the request's pool; httpd only reads.
+                unsafe {
+                    let bucket = ffi::apr_bucket_immortal_create(begin.cast(), length as _, self.allocator);
+                    ffi::wsgi_shim_insert_tail(self.brigade, bucket);
+                }
+                return Ok(());
+            }
+        }
         // The request's pool closes it. httpd keeps that pool until the response is out, and APR is told to leave the
         // descriptor alone.
         let descriptor = pool.keep(file);
