@@ -29,6 +29,8 @@ const CONTENT_TYPE: &[u8] = b"application/openmetrics-text; version=1.0.0; chars
 #[derive(Debug)]
 struct Group {
     name: String,
+    /// Since when it is counted, in microseconds since the epoch.
+    since: u64,
     figures: Figures,
     processes: Vec<PerProcess>,
     interpreters: Vec<Interpreter>,
@@ -64,6 +66,7 @@ impl Group {
     fn new(name: &str, board: &Board, daemons: Option<Daemons>) -> Self {
         Self {
             name: name.to_owned(),
+            since: board.since(),
             figures: Figures::read(board),
             processes: processes(board, daemons.is_none()),
             interpreters: board.interpreters().read(),
@@ -121,6 +124,12 @@ impl Collector for Groups {
             for (count, class) in group.figures.statuses.iter().zip(CLASSES) {
                 encode_count(&mut family, &[("group", &group.name), ("status", class)], *count)?;
             }
+        }
+        let text = "Since when all this is counted, since the epoch: a restart of Apache begins anew";
+        let mut family = encoder.encode_descriptor("wsgi_start_time", text, seconds, MetricType::Gauge)?;
+        for group in groups {
+            let since = group.since as f64 / 1e6;
+            family.encode_family(&[("group", group.name.as_str())])?.encode_gauge(&since)?;
         }
         let text = "Response bodies that have been sent";
         let mut family = encoder.encode_descriptor("wsgi_response_body", text, bytes, MetricType::Counter)?;

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -66,7 +67,7 @@ class TestMetrics:
         return "%{GLOBAL}" if site.embedded else "app"
 
     def test_the_families_are_these(self, server, site):
-        families = {"wsgi_requests": "counter", "wsgi_response_body_bytes": "counter", "wsgi_request_duration_seconds": "histogram",
+        families = {"wsgi_requests": "counter", "wsgi_start_time_seconds": "gauge", "wsgi_response_body_bytes": "counter", "wsgi_request_duration_seconds": "histogram",
                     "wsgi_application_duration_seconds": "histogram", "wsgi_queue_duration_seconds": "histogram",
                     "wsgi_interpreter_requests": "counter", "wsgi_interpreter_busy_seconds": "counter",
                     "wsgi_process_resident_memory_bytes": "gauge", "wsgi_process_start_time_seconds": "gauge",
@@ -133,6 +134,13 @@ class TestActive:
         wait_until(lambda: "wsgi_requests_active{group=\"app\"} 0\n" in server.get("/figures").text, "its end is told")
 
 
+def is_up(server):
+    try:
+        return server.get("/figures").status == 200
+    except ConnectionRefusedError:
+        return False
+
+
 class TestOverReloads:
     @pytest.mark.parametrize("mode", ["embedded", "daemon"])
     def test_counters_never_go_back(self, new_server, mode):
@@ -144,3 +152,22 @@ class TestOverReloads:
             server.get("/")
             assert requests(Page(server), group)["2"] == number + 1
             server.graceful()
+
+    @pytest.mark.parametrize("mode", ["embedded", "daemon"])
+    def test_they_tell_since_when_they_count_which_only_a_restart_changes(self, new_server, mode):
+        server = new_server("event", mode)
+        configure(server.site)
+        group = "%{GLOBAL}" if mode == "embedded" else "app"
+
+        def since():
+            return Page(server)("wsgi_start_time_seconds", group=group)
+        server.start()
+        server.get("/")
+        first = since()
+        assert abs(first - time.time()) < 60
+        server.graceful()
+        assert since() == first
+        server.stop()
+        server.start()
+        wait_until(lambda: is_up(server), "httpd answers again")
+        assert since() > first and requests(Page(server), group)["2"] == 0

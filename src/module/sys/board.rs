@@ -63,6 +63,8 @@ impl Seats {
 pub struct Board {
     file: OwnedFd,
     page: Mapping,
+    /// Since when it counts, in microseconds since the epoch.
+    since: u64,
     /// Embedded mode's seats, which belong to no process: mapped in a child, with its first request.
     shared_seats: OnceLock<Option<Seats>>,
 }
@@ -78,7 +80,13 @@ impl Board {
     pub fn new() -> io::Result<Self> {
         let file = super::shared_file::new(FILE_SIZE as u64)?;
         let page = Mapping::new(file.as_fd(), 0, SIZE)?;
-        Ok(Self { file, page, shared_seats: OnceLock::new() })
+        Ok(Self { file, page, since: crate::supervisor::microseconds_now(), shared_seats: OnceLock::new() })
+    }
+
+    /// Since when it counts, in microseconds since the epoch: from the start of httpd, or the reload that brought the group.
+    #[must_use]
+    pub fn since(&self) -> u64 {
+        self.since
     }
 
     /// The file behind the board, for a daemon to map.
