@@ -6,7 +6,7 @@ use std::fmt::Error;
 use std::sync::atomic::Ordering;
 
 use mod_wsgi_core::board::{Doing, ENDS, EXEMPLAR_BUCKETS, Exemplar, Interpreter};
-use mod_wsgi_core::wire::{LogLevel, ResponseHeadWriter};
+use mod_wsgi_core::wire::LogLevel;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -289,13 +289,7 @@ pub fn answer(r: Request<'_>) -> i32 {
     if exemplars.iter().any(Option::is_some) {
         text = with_exemplars(&text, &exemplars);
     }
-    let mut head = Vec::new();
-    ResponseHeadWriter::new(&mut head, 200, b"200 OK").header(b"Content-Type", CONTENT_TYPE);
-    let mut response = Response::new(r, false);
-    match response.set_head(&head) {
-        Ok(()) => response.complete(text.as_bytes()),
-        Err(_) => INTERNAL_ERROR,
-    }
+    Response::answer(r, &[(b"Content-Type", CONTENT_TYPE)], &text)
 }
 
 #[cfg(test)]

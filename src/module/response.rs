@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use mod_wsgi_core::response_rules::content_length;
-use mod_wsgi_core::wire::{HeadTimes, LogLevel, ResponseHead, WireError};
+use mod_wsgi_core::wire::{HeadTimes, LogLevel, ResponseHead, ResponseHeadWriter, WireError};
 
 use crate::apache::OK;
 use crate::apache::brigade::{FileAccess, Gone, Output};
@@ -57,6 +57,19 @@ impl<'r> Response<'r> {
             overridden: None,
             timed: None,
             times: HeadTimes::default(),
+        }
+    }
+
+    /// Answers a request with 200 and a text of ours.
+    #[must_use]
+    pub fn answer(request: Request<'r>, headers: &[(&[u8], &[u8])], text: &str) -> i32 {
+        let mut head = Vec::new();
+        let mut writer = ResponseHeadWriter::new(&mut head, 200, b"200 OK");
+        headers.iter().for_each(|(name, value)| writer.header(name, value));
+        let mut response = Self::new(request, false);
+        match response.set_head(&head) {
+            Ok(()) => response.complete(text.as_bytes()),
+            Err(_) => INTERNAL_ERROR,
         }
     }
 

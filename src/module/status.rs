@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use mod_wsgi_core::VERSION_TEXT;
 use mod_wsgi_core::board::{Doing, ENDS, READY, RETIRING, STARTING};
-use mod_wsgi_core::wire::{LogLevel, ResponseHeadWriter};
+use mod_wsgi_core::wire::LogLevel;
 
 use crate::apache::request::Request;
 use crate::figures::{EMBEDDED, Figures, PerProcess, processes};
@@ -252,22 +252,19 @@ pub fn answer(r: Request<'_>) -> i32 {
     } else {
         (b"text/html; charset=utf-8", page::page(&report).into_string())
     };
-    let mut head = Vec::new();
-    let mut writer = ResponseHeadWriter::new(&mut head, 200, b"200 OK");
-    writer.header(b"Content-Type", kind);
-    writer.header(b"Cache-Control", b"no-store");
-    writer.header(b"Content-Security-Policy", POLICY);
-    writer.header(b"X-Content-Type-Options", b"nosniff");
+    let mut headers: Vec<(&[u8], &[u8])> = vec![
+        (b"Content-Type", kind),
+        (b"Cache-Control", b"no-store"),
+        (b"Content-Security-Policy", POLICY),
+        (b"X-Content-Type-Options", b"nosniff"),
+    ];
     let refresh = argument(query, b"refresh").and_then(|value| std::str::from_utf8(value).ok()?.parse::<u32>().ok());
-    if let Some(every) = refresh.filter(|every| *every > 0) {
+    let refresh = refresh.filter(|every| *every > 0).map(|every| every.to_string());
+    if let Some(every) = &refresh {
         // As mod_status has it.
-        writer.header(b"Refresh", every.to_string().as_bytes());
+        headers.push((b"Refresh", every.as_bytes()));
     }
-    let mut response = Response::new(r, false);
-    match response.set_head(&head) {
-        Ok(()) => response.complete(text.as_bytes()),
-        Err(_) => INTERNAL_ERROR,
-    }
+    Response::answer(r, &headers, &text)
 }
 
 #[cfg(test)]
