@@ -22,6 +22,7 @@ mod output;
 pub mod progress;
 mod request;
 mod response;
+pub mod roster;
 mod run;
 mod script;
 mod send_file;

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -87,14 +88,24 @@ def cpu_seconds(server: Server) -> float:
     return sum(processes.cpu_seconds(pid) for pid in server.processes())
 
 
-def measure(server: Server, connections: int, seconds: int) -> Measurement:
+def pin(server: Server, core: int) -> None:
+    """Has all threads that the server has now, and those which they start, run on that core."""
+    for pid in server.processes():
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread.name), {core})
+
+
+def measure(server: Server, connections: int, seconds: int, core: int | None = None) -> Measurement:
+    """One round. With a core, wrk runs on that one."""
     wrk = shutil.which("wrk")
     if not wrk:
         raise SystemExit("the benchmark needs wrk (apt-get install wrk)")
     before = cpu_seconds(server)
     done = subprocess.run(
         [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(server.site.root / "wrk.lua"),
-         f"http://127.0.0.1:{server.site.port}/"], capture_output=True, text=True)
+         f"http://127.0.0.1:{server.site.port}/"], capture_output=True, text=True,
+        preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}))
     used = cpu_seconds(server) - before
     found = re.search(r"^\{.*\}$", done.stderr, re.MULTILINE)
     if not found:

@@ -23,6 +23,8 @@ pub struct Interpreter {
     pub launch: &'static Launch,
     python: OnceLock<&'static python::Interpreter>,
     state: OnceLock<&'static State>,
+    /// Whether whoever runs in it keeps others out of the other interpreters.
+    shares_lock: OnceLock<bool>,
 }
 
 impl Interpreter {
@@ -33,12 +35,18 @@ impl Interpreter {
             launch,
             python: OnceLock::new(),
             state: OnceLock::new(),
+            shares_lock: OnceLock::new(),
         }))
     }
 
     /// Runs `work` attached to this interpreter.
     pub fn attach<R>(&'static self, work: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
         self.python.wait_or_panic().attach(work)
+    }
+
+    /// Whether it has Python's global lock in common with the other interpreters: no lock of its own, and no Python without.
+    pub fn shares_lock(&self) -> bool {
+        *self.shares_lock.wait_or_panic()
     }
 
     /// The state of its module.
@@ -71,7 +79,7 @@ trait Set<T> {
 }
 
 impl<T> Set<T> for OnceLock<T> {
-    #[allow(clippy::expect_used, reason = "an interpreter gets into the table only after both cells are set")]
+    #[allow(clippy::expect_used, reason = "an interpreter gets into the table only after its cells are set")]
     fn wait_or_panic(&self) -> &T {
         self.get().expect("an interpreter that is set up")
     }
@@ -98,8 +106,12 @@ impl Interpreters {
         let main = Interpreter::leak(b"", launch);
         // Set once, just here.
         ignore(main.python.set(main_python));
-        let state = main_python.attach(|py| set_up::set_up(py, launch, b"", false).map_err(|raised| raised.text()))?;
-        ignore(main.state.set(state));
+        let (state, shares_lock) = main_python.attach(|py| {
+            let state = set_up::set_up(py, launch, b"", false).map_err(|raised| raised.text());
+            (state, !py.is_free_threaded())
+        });
+        ignore(main.state.set(state?));
+        ignore(main.shares_lock.set(shares_lock));
         metrics::note_ready();
         Ok(Box::leak(Box::new(Self { launch, main, main_python, table: Mutex::default(), making: Mutex::default() })))
     }
@@ -109,7 +121,8 @@ impl Interpreters {
         self.launch
     }
 
-    fn known(&self, name: &[u8]) -> Option<&'static Interpreter> {
+    /// The interpreter of an application group, if there is one.
+    pub fn known(&self, name: &[u8]) -> Option<&'static Interpreter> {
         if name.is_empty() {
             return Some(self.main);
         }
@@ -136,6 +149,7 @@ impl Interpreters {
         // Set once, just here.
         ignore(made.python.set(python));
         ignore(made.state.set(state?));
+        ignore(made.shares_lock.set(self.main.shares_lock() && !own_lock));
         self.table.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_vec(), made);
         Ok(made)
     }

@@ -5,6 +5,7 @@
 //! head, and one of its line, for those who look from other processes.
 
 use super::request::Request;
+use super::roster::Roster;
 use crate::python::{Object, Python, thread_ident};
 use crate::sys::{clock, descriptors};
 use mod_wsgi_core::board::{Doing, Seat};
@@ -37,12 +38,21 @@ struct Running {
     socket: Option<RawFd>,
 }
 
+/// Values of [`Progress::stand`].
+const READY: u8 = 0;
+const LINED_UP: u8 = 1;
+const INSIDE: u8 = 2;
+
 /// A thread that runs requests, and where it stands.
 pub struct Progress {
     /// Number of the thread among those of the process, from 1.
     number: u32,
     /// Where other processes see what the thread does.
     seat: Option<Seat<'static>>,
+    /// Who else waits for requests.
+    roster: Arc<Roster>,
+    /// Where this thread, which alone writes it, stands in it.
+    stand: AtomicU8,
     /// Python's number of the thread.
     ident: u64,
     running: Mutex<Option<Running>>,
@@ -90,13 +100,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Progress {
     /// For the thread that calls; `number` is its number among those of the process. It lives as long as the process,
     /// as the threads do.
-    pub fn of_this_thread(number: u32, seat: Option<Seat<'static>>) -> &'static Self {
+    pub fn of_this_thread(number: u32, seat: Option<Seat<'static>>, roster: Arc<Roster>) -> &'static Self {
+        roster.step_out();
         if let Some(seat) = seat {
             seat.take(clock::microseconds());
         }
         Box::leak(Box::new(Self {
             number,
             seat,
+            roster,
+            stand: AtomicU8::new(READY),
             ident: thread_ident(),
             running: Mutex::default(),
             environ: Mutex::default(),
@@ -109,6 +122,38 @@ impl Progress {
             interrupted: AtomicBool::new(false),
             expired: AtomicBool::new(false),
         }))
+    }
+
+    /// The thread will wait for Python's lock, unless it has stepped in before; see [`Roster`].
+    pub fn line_up(&self) {
+        if self.stand.load(Ordering::Relaxed) == READY {
+            self.stand.store(LINED_UP, Ordering::Relaxed);
+            self.roster.line_up();
+        }
+    }
+
+    /// What the thread does from now on may take long; it has got into Python, for example.
+    pub fn step_in(&self) {
+        let before = self.stand.swap(INSIDE, Ordering::Relaxed);
+        if before != INSIDE {
+            self.roster.step_in(self.number, before == LINED_UP);
+        }
+    }
+
+    /// The thread will be back at the event queue soon.
+    pub fn step_out(&self) {
+        if self.stand.load(Ordering::Relaxed) == LINED_UP {
+            self.step_in();
+        }
+        if self.stand.swap(READY, Ordering::Relaxed) == INSIDE {
+            self.roster.step_out();
+        }
+    }
+
+    /// The thread is about to wait for a request.
+    pub fn stand_by(&self) {
+        self.step_out();
+        self.roster.stand_by(self.number);
     }
 
     /// A request begins; `socket` stays open until [`Progress::end`], unless somebody gives the request up.

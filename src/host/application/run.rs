@@ -56,6 +56,12 @@ pub fn run(
             return (Outcome::Failed(500), Some(exchange));
         }
     };
+    if let Some(progress) = progress
+        && interpreters.known(head.application_group).is_none_or(|known| !known.shares_lock())
+    {
+        // Making an interpreter takes its time, and who waits for a lock of its own keeps nobody else out of theirs.
+        progress.step_in();
+    }
     let interpreter = match interpreters.get(head.application_group) {
         Ok(interpreter) => interpreter,
         Err(why) => {
@@ -75,10 +81,14 @@ pub fn run(
     let request = Request::begin(interpreter, head.script.to_vec(), head.log_level, exchange, progress);
     if let Some(progress) = progress {
         progress.begin(&request, head, daemon_start, socket);
+        progress.line_up();
     }
     let thread = metrics::this_thread().number;
     let incoming = Incoming { head, facts, daemon_start, application_start: 0, thread };
     let outcome = on_this_thread(&request, |py| {
+        if let Some(progress) = progress {
+            progress.step_in();
+        }
         if let Err(raised) = request.enter(py, facts.request_id) {
             failure::log_exception(py, interpreter, Some(&request), &request.script, &raised);
         }
@@ -86,6 +96,9 @@ pub fn run(
         request.leave(py);
         outcome
     });
+    if let Some(progress) = progress {
+        progress.step_out();
+    }
     Waits::end();
     let outcome = outcome.unwrap_or_else(|| request.after_panic());
     let expired = progress.is_some_and(Progress::is_expired);

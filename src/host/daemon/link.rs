@@ -136,6 +136,39 @@ impl Link {
         self.write_all(b"")
     }
 
+    /// Sends of what is queued what can be sent without waiting; answers whether that was all.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn try_flush(&mut self) -> Result<bool, Gone> {
+        self.try_out(b"")
+    }
+
+    /// Sends of what is queued, and of a piece behind it, what can be sent without waiting, and queues the rest; answers whether
+    /// nothing is left.
+    fn try_out(&mut self, piece: &[u8]) -> Result<bool, Gone> {
+        self.open_data = None;
+        if self.broken {
+            self.out.clear();
+            return Err(Gone);
+        }
+        let parts = [IoSlice::new(&self.out), IoSlice::new(piece)];
+        let flags = QUIET | SendFlags::DONTWAIT;
+        let sent = match sendmsg(&self.socket, &parts, &mut SendAncillaryBuffer::default(), flags) {
+            Ok(sent) => sent,
+            Err(Errno::INTR | Errno::AGAIN) => 0,
+            Err(_) => {
+                self.broken = true;
+                self.out.clear();
+                return Err(Gone);
+            }
+        };
+        let of_piece = sent.saturating_sub(self.out.len());
+        self.out.drain(..sent.min(self.out.len()));
+        self.out.extend_from_slice(piece.get(of_piece..).unwrap_or_default());
+        Ok(self.out.is_empty())
+    }
+
     /// Says for a request that was not run that another process is to be asked. It does not wait for an Apache that does
     /// not read.
     pub fn hand_on(mut self) {
@@ -307,27 +340,7 @@ impl Exchange for Link {
         }
         let header = FrameHeader { kind: Kind::Data, flags: 0, length: piece.len() as u32 };
         self.out.extend_from_slice(&header.encode());
-        self.open_data = None;
-        if self.broken {
-            self.out.clear();
-            return Err(Gone);
-        }
-        let parts = [IoSlice::new(&self.out), IoSlice::new(piece)];
-        let flags = QUIET | SendFlags::DONTWAIT;
-        let sent = match sendmsg(&self.socket, &parts, &mut SendAncillaryBuffer::default(), flags) {
-            Ok(sent) => sent,
-            Err(Errno::INTR | Errno::AGAIN) => 0,
-            Err(_) => {
-                self.broken = true;
-                self.out.clear();
-                return Err(Gone);
-            }
-        };
-        let of_piece = sent.saturating_sub(self.out.len());
-        self.out.drain(..sent.min(self.out.len()));
-        let rest = piece.get(of_piece..).unwrap_or_default();
-        self.out.extend_from_slice(rest);
-        Ok(if self.out.is_empty() { Tried::Sent } else { Tried::Waits })
+        Ok(if self.try_out(piece)? { Tried::Sent } else { Tried::Waits })
     }
 
     fn send(&mut self, piece: &[u8]) -> Result<(), Gone> {

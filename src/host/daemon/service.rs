@@ -5,6 +5,7 @@ use super::reason::{FirstReason, Reason};
 use super::worker;
 use crate::application::interpreters::Interpreters;
 use crate::application::progress::{Glimpse, Progress};
+use crate::application::roster::Roster;
 use crate::ignore;
 use crate::sys::board::Place;
 use crate::sys::poller::Poller;
@@ -42,6 +43,8 @@ pub struct Service {
     pub listener: OwnedFd,
     /// The event queue.
     pub poller: Poller,
+    /// Which threads wait on it.
+    pub roster: Arc<Roster>,
     place: Place,
     slots: Mutex<Vec<Slot>>,
     /// How many slots are not free.
@@ -87,6 +90,7 @@ impl Service {
             interpreters,
             listener,
             poller: Poller::new()?,
+            roster: Arc::default(),
             place,
             slots: Mutex::default(),
             open: AtomicUsize::new(0),
@@ -397,6 +401,7 @@ impl Service {
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.stop.wake();
+        self.roster.end();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A thread whose panic got this far has logged it.

@@ -14,6 +14,7 @@ use crate::sys::{clock, socket};
 use mod_wsgi_core::wire::{BODY_LAST, END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, Welcome};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a request must have waited before it is looked whether anybody still wants it, in microseconds.
@@ -21,15 +22,17 @@ const WORTH_A_LOOK: u64 = 500_000;
 
 /// Waits for events until the service stops; `number` is the number of this thread among those of the process, from 1.
 pub fn work(service: &Service, number: u32) {
-    let progress = Progress::of_this_thread(number, service.seat(number));
+    let progress = Progress::of_this_thread(number, service.seat(number), Arc::clone(&service.roster));
     service.show(progress);
     // It is one that runs requests from now on, whether it gets one or not.
     metrics::be_thread(number);
     loop {
+        progress.stand_by();
         let name = match service.poller.wait() {
             Ok(name) => name,
             Err(error) => {
                 log::write(LogLevel::Crit, &format!("WSGI7016: a thread cannot wait for requests and ends: {error}"));
+                progress.step_in();
                 return;
             }
         };
@@ -142,7 +145,7 @@ fn serve(service: &Service, progress: &'static Progress, connection: &mut Connec
     let waited = clock::uptime().saturating_sub(head.read_at);
     if is_too_old(service, waited) {
         let reason = "WSGI0084: the request waited longer than queue-timeout for a thread of the daemon process";
-        return answer(service, connection, link, length, |link, _| {
+        return answer(service, progress, connection, link, length, |link, _| {
             link.refuse(Refusal { status: 504, retry: false, reason: reason.as_bytes() });
         });
     }
@@ -150,7 +153,7 @@ fn serve(service: &Service, progress: &'static Progress, connection: &mut Connec
     if !whole && service.is_retiring() {
         // The rest of the body cannot come any more: the connection may be closed for reading. Another process is asked.
         drop(load);
-        return answer(service, connection, link, length, |link, _| {
+        return answer(service, progress, connection, link, length, |link, _| {
             link.refuse(Refusal { status: 503, retry: true, reason: b"" });
         });
     }
@@ -175,7 +178,7 @@ fn serve(service: &Service, progress: &'static Progress, connection: &mut Connec
     }
     // Before the last frame, so that the child finds this thread free for its next request.
     drop(load);
-    answer(service, connection, link, length, |link, closing| {
+    answer(service, progress, connection, link, length, |link, closing| {
         let close = if closing { END_CLOSE } else { 0 };
         match outcome {
             Outcome::Complete | Outcome::Gone => link.put(Kind::End, close, b""),
@@ -189,6 +192,7 @@ fn serve(service: &Service, progress: &'static Progress, connection: &mut Connec
 /// Sends the last frame of a request and makes the connection ready for the next one.
 fn answer(
     service: &Service,
+    progress: &Progress,
     connection: &mut Connection,
     mut link: Box<Link>,
     length: usize,
@@ -200,7 +204,15 @@ fn answer(
         service::close_input(link.socket.as_fd());
     }
     last(&mut link, closing);
-    let sent = link.flush();
+    let sent = match link.try_flush() {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            // For as long as Apache takes to read.
+            progress.step_in();
+            link.flush()
+        }
+        Err(gone) => Err(gone),
+    };
     connection.input.drain(..length);
     // What one large request needed is not kept for small ones.
     if connection.input.is_empty() && connection.input.capacity() > 256 * 1024 {
