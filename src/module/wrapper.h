@@ -18,7 +18,9 @@
 #include <mod_auth.h>
 #include <mpm_common.h>
 #include <scoreboard.h>
+#ifndef _WIN32
 #include <unixd.h>
+#endif
 #include <util_filter.h>
 #include <util_script.h>
 

@@ -1,0 +1,12 @@
+//! This library itself: where it was loaded from, and that it stays there when httpd unloads it, as it does at every reload: its
+//! code runs in threads and at exit.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+pub use unix::{path, stay};
+#[cfg(windows)]
+pub use windows::{path, stay};
