@@ -15,6 +15,8 @@ DEBIAN = Path("/usr/include/apache2")
 # Sources, and the DLL that is made of them. What APR calls NAME.hw is NAME.h on Windows.
 LIBRARIES = {"apr": "libapr-1", "apr-util": "libaprutil-1"}
 HTTPD = "libhttpd"
+# How a declaration says that it is a DLL's.
+IMPORTED = "__attribute__((dllimport))"
 # What httpd has for Unix only, or as its configure script finds it there.
 OURS = {
     "os.h": '#include <apr.h>\n#include <ap_config.h>\n#define PLATFORM "Win32"\n',
@@ -61,11 +63,12 @@ def declarations(include, wrapper):
         statement += line + " "
         if not line.rstrip().endswith((";", "{", "}")):
             continue
-        if "__attribute__((dllimport))" in statement and place.parent == include:
-            declared = statement.rpartition("__attribute__((dllimport))")[2]
-            declared = re.sub(r"__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)", " ", declared)
-            head, parenthesis, _rest = declared.partition("(")
-            yield place.name, re.findall(r"\w+", head.partition("[")[0])[-1], not parenthesis
+        for part in statement.split(";") if place and place.parent == include else []:
+            _before, mark, declared = part.rpartition(IMPORTED)
+            if mark:
+                declared = re.sub(r"__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)", " ", declared)
+                head, parenthesis, _rest = declared.partition("(")
+                yield place.name, re.findall(r"\w+", head.partition("[")[0])[-1], not parenthesis
         statement = ""
 
 

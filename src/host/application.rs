@@ -24,6 +24,10 @@ mod request;
 mod response;
 mod run;
 mod script;
+#[cfg(unix)]
+mod send_file;
+#[cfg(not(unix))]
+#[path = "application/send_file/never.rs"]
 mod send_file;
 mod set_up;
 mod spare;

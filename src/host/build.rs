@@ -1,5 +1,5 @@
 //! Tells the crate which Python it is compiled for, as `cfg(Py_3_12)` and the like, and the linker that Python's symbols are
-//! there when the library is loaded.
+//! there when the library is loaded. For Windows `pyo3` names the DLL of each symbol.
 
 fn main() {
     pyo3_build_config::use_pyo3_cfgs();

@@ -37,8 +37,14 @@ fn main() -> Outcome<()> {
     match system.as_str() {
         // httpd has its symbols when it loads the module. The library is not to name the folder it was built in.
         "macos" => println!("cargo:rustc-cdylib-link-arg=-Wl,-undefined,dynamic_lookup,-install_name,mod_wsgi.so"),
-        // See `imported`.
-        "windows" => {}
+        // Behind the shim, which needs them too.
+        "windows" => {
+            DLLS.iter().for_each(|name| println!("cargo:rustc-link-lib=dylib={name}"));
+            if std::env::var("CARGO_CFG_TARGET_ENV").as_deref() == Ok("gnu") {
+                // Data that is not declared as a DLL's would be mended when the library is loaded, where it is near enough.
+                println!("cargo:rustc-cdylib-link-arg=-Wl,--disable-auto-import");
+            }
+        }
         // httpd unloads modules at every reload; ours stays where it is, since its code runs in threads and at exit.
         _ => println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete,-z,now,-z,relro"),
     }
@@ -53,11 +59,13 @@ fn windows_flags() -> Outcome<Vec<String>> {
     Ok(vec![format!("-I{}", root.join("include").display())])
 }
 
+/// httpd's and APR's DLLs, by the names of their import libraries.
+const DLLS: [&str; 3] = ["libhttpd", "libapr-1", "libaprutil-1"];
+
 /// The bindings as those of DLLs: there, data of another library is reached in another way than one's own.
 fn imported(bindings: &str) -> Outcome<String> {
     const BLOCK: &str = "unsafe extern \"C\" {";
-    let libraries =
-        ["libhttpd", "libapr-1", "libaprutil-1"].map(|name| format!("#[link(name = \"{name}\", kind = \"dylib\")]\n"));
+    let libraries = DLLS.map(|name| format!("#[link(name = \"{name}\", kind = \"dylib\")]\n"));
     match bindings.matches(BLOCK).count() {
         1 => Ok(bindings.replace(BLOCK, &format!("{}{BLOCK}", libraries.concat()))),
         count => Err(format!("bindgen made {count} blocks of functions, not one").into()),

@@ -1,5 +1,6 @@
 /* The headers of httpd and APR that bindgen turns into src/module/apache/ffi.rs's bindings. */
-#include <httpd.h>
+#include "shim.h"
+
 #include <ap_mmn.h>
 #include <ap_mpm.h>
 #include <ap_regex.h>
@@ -23,5 +24,3 @@
 #endif
 #include <util_filter.h>
 #include <util_script.h>
-
-#include "shim.h"

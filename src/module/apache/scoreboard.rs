@@ -3,7 +3,7 @@
 //! Only what every httpd 2.4 has at the same place in its structures is looked at: pointers to entries are asked of httpd,
 //! because later releases have made the entries longer.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_ulong};
 
 use mod_wsgi_core::scoreboard::{Process, Scoreboard, Worker};
 
@@ -44,6 +44,10 @@ fn number(number: i32) -> u32 {
     u32::try_from(number).unwrap_or_default()
 }
 
+fn count(number: c_ulong) -> u64 {
+    number as u64
+}
+
 /// A time of APR's, in microseconds since the epoch.
 fn time(time: ffi::apr_time_t) -> u64 {
     u64::try_from(time).unwrap_or_default()
@@ -76,7 +80,7 @@ fn worker(process: i32, thread: i32) -> Worker {
         thread_num: number(shared!(score, thread_num)),
         generation: number(shared!(score, generation)),
         status: shared!(score, status),
-        access_count: shared!(score, access_count),
+        access_count: count(shared!(score, access_count)),
         bytes_served: u64::try_from(shared!(score, bytes_served)).unwrap_or_default(),
         start_time: time(shared!(score, start_time)),
         stop_time: time(shared!(score, stop_time)),

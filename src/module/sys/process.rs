@@ -29,7 +29,7 @@ pub fn is_there(number: u32) -> bool {
 #[cfg(windows)]
 #[must_use]
 pub fn memory_of(number: u32) -> Option<u64> {
-    use windows_sys::Win32::System::ProcessStatus::{GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
+    use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
     use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
     if !is_there(number) {
@@ -38,7 +38,7 @@ pub fn memory_of(number: u32) -> Option<u64> {
     let mut counters = PROCESS_MEMORY_COUNTERS::default();
     // SAFETY: the structure is ours, and of the size that is told.
     let told = unsafe {
-        GetProcessMemoryInfo(GetCurrentProcess(), &raw mut counters, size_of::<PROCESS_MEMORY_COUNTERS>() as u32)
+        K32GetProcessMemoryInfo(GetCurrentProcess(), &raw mut counters, size_of::<PROCESS_MEMORY_COUNTERS>() as u32)
     };
     (told != 0).then_some(counters.WorkingSetSize as u64)
 }
