@@ -3,7 +3,7 @@
 //! Only what every httpd 2.4 has at the same place in its structures is looked at: pointers to entries are asked of httpd,
 //! because later releases have made the entries longer.
 
-use std::ffi::{c_char, c_ulong};
+use std::ffi::c_char;
 
 use mod_wsgi_core::scoreboard::{Process, Scoreboard, Worker};
 
@@ -44,8 +44,9 @@ fn number(number: i32) -> u32 {
     u32::try_from(number).unwrap_or_default()
 }
 
-fn count(number: c_ulong) -> u64 {
-    number as u64
+/// A count of C's, which is shorter on Windows.
+fn count(number: impl Into<u64>) -> u64 {
+    number.into()
 }
 
 /// A time of APR's, in microseconds since the epoch.
