@@ -35,7 +35,8 @@ def headers(sources, include):
     for name, text in OURS.items():
         (include / name).write_text(text)
     for source, library in LIBRARIES.items():
-        (archive,) = Path(sources).glob(f"{source}_*.orig.tar.bz2")
+        # Beside each archive lies its signature.
+        (archive,) = (file for file in Path(sources).glob(f"{source}_*.orig.tar.*") if file.suffix != ".asc")
         found = {}
         with tarfile.open(archive) as files:
             for member in files:

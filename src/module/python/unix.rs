@@ -141,6 +141,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_host_is_named_as_importlib_looks_for_it() {
+        assert_eq!(host_name("3.14t"), "mod_wsgi_host.cpython-314t.so");
+    }
+
+    #[test]
     fn a_home_that_is_not_there_says_how_to_make_one() {
         let refused = program(Some("/no/such/venv"), |_| true).unwrap_err();
         assert!(refused.starts_with("'/no/such/venv' does not exist: create"), "{refused}");

@@ -8,9 +8,8 @@ use super::{Embedded, minor_version, version_of_name};
 
 /// Whether a folder is that of the hosts.
 pub fn has_hosts(folder: &Path) -> bool {
-    let names =
-        std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.into_iter().any(|name| name.starts_with("mod_wsgi_host."))
+    let Ok(files) = std::fs::read_dir(folder) else { return false };
+    files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("mod_wsgi_host."))
 }
 
 /// What embedded mode loads for a virtual environment or a folder of Python; else for the first Python in `PATH`.

@@ -10,3 +10,13 @@ mod windows;
 pub use unix::{path, stay};
 #[cfg(windows)]
 pub use windows::{path, stay};
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_file_of_this_code_is_known() {
+        let path = super::path().unwrap();
+        assert!(path.is_absolute() && path.is_file(), "{}", path.display());
+        super::stay();
+    }
+}

@@ -42,3 +42,16 @@ pub fn memory_of(number: u32) -> Option<u64> {
     };
     (told != 0).then_some(counters.WorkingSetSize as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_there_and_nobody_has_the_greatest_number() {
+        assert!(is_there(std::process::id()) && !is_there(u32::MAX));
+        assert_eq!(memory_of(u32::MAX), None);
+        #[cfg(not(target_os = "macos"))]
+        assert!(memory_of(std::process::id()).is_some_and(|bytes| bytes > 100_000));
+    }
+}
