@@ -86,7 +86,8 @@ pub struct Exchange {
     /// Takes a piece of the response body; `fate` is one of [`fate`]. 0, or -1 when the client is gone.
     pub data: unsafe extern "C" fn(context: *mut c_void, data: *const u8, length: usize, fate: i32) -> i32,
     /// Takes a file for the rest of the response body: `length` bytes from `offset` on of an open descriptor, which httpd
-    /// duplicates before this returns. 0, or -1 when the client is gone.
+    /// duplicates before this returns. 0, or -1 when the client is gone. Windows has no descriptors that the two could share.
+    #[cfg(unix)]
     pub file: unsafe extern "C" fn(context: *mut c_void, descriptor: i32, offset: u64, length: u64) -> i32,
     /// Writes one line to the log of the request's virtual host: the payload of a log frame.
     pub log: unsafe extern "C" fn(context: *mut c_void, record: *const u8, length: usize),

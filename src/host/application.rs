@@ -25,6 +25,10 @@ mod response;
 pub mod roster;
 mod run;
 mod script;
+#[cfg(unix)]
+mod send_file;
+#[cfg(not(unix))]
+#[path = "application/send_file/never.rs"]
 mod send_file;
 mod set_up;
 mod spare;

@@ -14,6 +14,7 @@ use mod_wsgi_core::script_call::Call;
 use mod_wsgi_core::wire::{FilePart, LogLevel, LogRecord, RequestHead};
 use std::any::Any;
 use std::ffi::c_void;
+#[cfg(unix)]
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
@@ -194,6 +195,7 @@ impl Exchange for Direct {
         self.deliver(piece, fate::NOW)
     }
 
+    #[cfg(unix)]
     fn file(&mut self, file: BorrowedFd<'_>, part: FilePart) -> Result<(), Gone> {
         self.deliver(b"", fate::WAITS)?;
         let given = self.apache.file(file, part);

@@ -7,8 +7,11 @@
 //! Unsafe code lives in `python` and `sys` only.
 
 #![deny(unsafe_code)]
+// Windows has embedded mode only. What daemon processes alone use of the modules for both is not told apart there.
+#![cfg_attr(not(unix), allow(dead_code, unused_imports))]
 
 mod application;
+#[cfg(unix)]
 mod daemon;
 mod embedded;
 mod log;

@@ -6,11 +6,15 @@
 pub mod access;
 pub mod body;
 pub mod brigade;
+#[cfg(unix)]
 pub mod child;
+#[cfg(unix)]
 pub mod client;
 pub mod command;
 pub mod config;
 mod ffi;
+#[cfg(unix)]
+pub mod file;
 pub mod hooks;
 pub mod log;
 pub mod pool;
@@ -38,21 +42,4 @@ unsafe fn bytes<'a>(text: *const c_char) -> Option<&'a [u8]> {
     }
     // SAFETY: the caller promises a NUL-terminated string that lives for 'a.
     Some(unsafe { CStr::from_ptr(text) }.to_bytes())
-}
-
-/// The file this library was loaded from.
-#[must_use]
-pub fn library_path() -> Option<std::path::PathBuf> {
-    use std::os::unix::ffi::OsStrExt;
-    let mut found = std::mem::MaybeUninit::<libc::Dl_info>::uninit();
-    let own = (&raw const config::wsgi_module).cast();
-    // SAFETY: an address inside this library; the record is filled in where the answer is not 0, with a name that lives
-    // as long as the library is loaded.
-    let path = unsafe {
-        if libc::dladdr(own, found.as_mut_ptr()) == 0 {
-            return None;
-        }
-        bytes(found.assume_init().dli_fname)?
-    };
-    Some(std::path::Path::new(std::ffi::OsStr::from_bytes(path)).to_path_buf())
 }

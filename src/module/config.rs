@@ -1,6 +1,8 @@
 //! What the directives have said: per server, and per place within it. "Not set here" is `None`; merging is "child, else
 //! parent".
 
+#[cfg(unix)]
+mod daemon_process;
 pub mod directives;
 
 use std::sync::Arc;
@@ -84,7 +86,7 @@ impl PythonConfig {
     /// Whether script names that differ in case are different scripts.
     #[must_use]
     pub fn is_case_sensitive(&self) -> bool {
-        self.case_sensitive.unwrap_or(!cfg!(target_os = "macos"))
+        self.case_sensitive.unwrap_or(!cfg!(any(target_os = "macos", windows)))
     }
 }
 
@@ -306,14 +308,9 @@ pub struct GroupDefinition {
     pub server_name: Option<Vec<u8>>,
     /// Whether that server is a virtual host.
     pub is_virtual: bool,
-    /// The user it names, looked up.
-    pub user: Option<crate::identity::User>,
-    /// The group it names, looked up.
-    pub group: Option<u32>,
-    /// The supplementary groups it names, looked up.
-    pub supplementary_groups: Option<Vec<u32>>,
-    /// The owner of the socket it names, looked up.
-    pub socket_user: Option<u32>,
+    /// Who is named in it.
+    #[cfg(unix)]
+    pub named: crate::identity::Named,
 }
 
 /// A `<WSGIInterpreterOptions>` section, or what stands outside of all of them.

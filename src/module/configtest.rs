@@ -1,9 +1,9 @@
 //! What `apachectl configtest` warns of beyond its syntax: what would fail at the first request.
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use mod_wsgi_core::group_name::{is_literal, literal};
+use mod_wsgi_core::os_text::os_text;
 use mod_wsgi_core::wire::LogLevel;
 
 use crate::apache::command::definitions;
@@ -11,8 +11,7 @@ use crate::apache::log;
 use crate::apache::pool::Pool;
 use crate::apache::server::Server;
 use crate::config::{Alias, AliasUrl, Definitions};
-use crate::startup;
-use crate::supervisor::Plan;
+use crate::startup::{self, Plan};
 
 /// Looks over a configuration that has been read and will not be run.
 pub fn hook_test_config(pconf: Pool<'_>, main: Server<'_>) {
@@ -25,8 +24,8 @@ pub fn hook_test_config(pconf: Pool<'_>, main: Server<'_>) {
         );
     }
     let plans = startup::plans(main, definitions);
-    for plan in &plans {
-        check_group(main, plan);
+    for fault in plans.iter().filter_map(Plan::fault) {
+        warn(main, &fault);
     }
     for server in main.chain() {
         let named = server.default_place().and_then(|place| place.routing.process_group.as_deref());
@@ -58,24 +57,6 @@ fn missing_group(definitions: &Definitions, name: &[u8]) -> Option<String> {
     (!defined).then(|| String::from_utf8_lossy(name).into_owned())
 }
 
-fn check_group(main: Server<'_>, plan: &Plan) {
-    let name = &plan.definition.options.name;
-    if let Err(reason) = &plan.recipe {
-        let (number, reason) = reason.split_once(": ").unwrap_or(("WSGI7051", reason));
-        warn(main, &format!("{number}: daemon process group '{name}': {reason}; requests for it get 503"));
-    } else if let Some(program) = &plan.program {
-        if let Some(refusing) = plan.identity.first_refusal(program, 1) {
-            let who = plan.identity.describe();
-            let text = format!(
-                "WSGI7054: daemon process group '{name}': {who} may not pass '{}' on the way to '{}'; requests for it get 503",
-                refusing.display(),
-                program.display()
-            );
-            warn(main, &text);
-        }
-    }
-}
-
 /// A script of a fixed path must be there, and readable for whoever loads it.
 fn check_alias(server: Server<'_>, definitions: &Definitions, plans: &[Plan], named: Option<&[u8]>, alias: &Alias) {
     let group = alias.routing.process_group.as_deref();
@@ -97,9 +78,9 @@ fn check_alias(server: Server<'_>, definitions: &Definitions, plans: &[Plan], na
         );
         warn(server, &text);
     }
-    let (AliasUrl::Path(url), script) = (&alias.url, Path::new(std::ffi::OsStr::from_bytes(&alias.target))) else {
-        return;
-    };
+    let AliasUrl::Path(url) = &alias.url else { return };
+    let script = os_text(&alias.target);
+    let script = Path::new(&script);
     let shown = String::from_utf8_lossy(url);
     if let Err(error) = std::fs::metadata(script) {
         warn(
@@ -112,16 +93,13 @@ fn check_alias(server: Server<'_>, definitions: &Definitions, plans: &[Plan], na
         return;
     }
     let group = group.or(named).filter(|name| is_literal(name)).map(literal);
-    let plan = plans.iter().find(|plan| Some(plan.definition.options.name.as_bytes()) == group);
-    if let Some(plan) = plan.filter(|_| script.is_file()) {
-        if let Some(refusing) = plan.identity.first_refusal(script, 4) {
-            let who = plan.identity.describe();
-            let text = format!(
-                "WSGI0105: the script '{}' of the alias '{shown}' cannot be read by {who}, since '{}' refuses; requests get 500",
-                script.display(),
-                refusing.display()
-            );
-            warn(server, &text);
-        }
+    let plan = plans.iter().find(|plan| Some(plan.name().as_bytes()) == group);
+    if let Some((who, refusing)) = plan.filter(|_| script.is_file()).and_then(|plan| plan.refusal(script)) {
+        let text = format!(
+            "WSGI0105: the script '{}' of the alias '{shown}' cannot be read by {who}, since '{}' refuses; requests get 500",
+            script.display(),
+            refusing.display()
+        );
+        warn(server, &text);
     }
 }

@@ -17,11 +17,11 @@ use mod_wsgi_core::wire::{
 use crate::apache::body::{Body, Piece};
 use crate::apache::log;
 use crate::apache::request::Request;
+use crate::clock::microseconds_now;
 use crate::environ;
 use crate::handler::{INTERNAL_ERROR, Resolved, Status, refuse};
 use crate::seat::shown_line;
 use crate::startup::{ClientGroup, Runtime};
-use crate::supervisor::microseconds_now;
 use connection::{ConnectError, Connection};
 use exchange::{Exchange, Outcome};
 
@@ -46,11 +46,11 @@ impl Pooled {
     /// the request; only if none has, any will do.
     fn take(&self, group: &ClientGroup) -> Option<Connection> {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let options = &group.definition.options;
+        let options = &group.definition().options;
         if options.processes.unwrap_or(1) == 1 {
             return idle.pop();
         }
-        let board = &group.reach.board;
+        let board = group.board();
         let claimed = idle.iter_mut().rposition(|connection| connection.claim(board, options.threads));
         match claimed {
             Some(at) => Some(idle.remove(at)),
@@ -86,7 +86,7 @@ struct Times {
 pub fn serve(r: Request<'_>, runtime: &Runtime, resolved: &Resolved, has_body: bool) -> Result<i32, Status> {
     let group = find_group(r, runtime, resolved)?;
     check_owner(r, group)?;
-    let options = &group.definition.options;
+    let options = &group.definition().options;
     let times = Times {
         connect: options.connect_timeout,
         socket: if options.socket_timeout.is_zero() {
@@ -149,7 +149,7 @@ fn find_group<'t>(r: Request<'_>, runtime: &'t Runtime, resolved: &Resolved) -> 
             &format!("WSGI0151: no WSGIDaemonProcess defines the process group '{name}'"),
         ));
     };
-    let definition = &group.definition;
+    let definition = group.definition();
     let is_ours = !definition.is_virtual
         || definition.server == r.server().identity()
         || definition.server_name.as_deref() == r.server().server_name();
@@ -176,7 +176,7 @@ fn find_group<'t>(r: Request<'_>, runtime: &'t Runtime, resolved: &Resolved) -> 
 fn check_owner(r: Request<'_>, group: &ClientGroup) -> Result<(), Status> {
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::MetadataExt;
-    let options = &group.definition.options;
+    let options = &group.definition().options;
     if options.script_user.is_none() && options.script_group.is_none() {
         return Ok(());
     }
@@ -279,12 +279,12 @@ fn connect(
     begun: Instant,
     full: &mut u16,
 ) -> Result<Connection, Status> {
-    let name = &group.definition.options.name;
+    let name = &group.definition().options.name;
     loop {
-        if group.reach.board.is_hopeless() {
+        if group.board().is_hopeless() {
             return Err(refuse_hopeless(r, group));
         }
-        match Connection::open(&group.reach.socket, times.socket) {
+        match Connection::open(&group.socket, times.socket) {
             Ok(connection) => return Ok(connection),
             Err(ConnectError::Full) if begun.elapsed() < times.connect => {
                 *full = full.saturating_add(1);
@@ -293,7 +293,7 @@ fn connect(
             Err(ConnectError::Full) => {
                 let text = format!(
                     "WSGI0116: group '{name}' is overloaded: its listen queue ({} connections) was full for {} seconds; raise threads=, processes= or listen-backlog=",
-                    group.definition.options.listen_backlog,
+                    group.definition().options.listen_backlog,
                     times.connect.as_secs()
                 );
                 return Err(refuse_for_now(r, &text));
@@ -301,7 +301,7 @@ fn connect(
             Err(ConnectError::Failed(error)) => {
                 let text = format!(
                     "WSGI0117: the socket '{}' of group '{name}' cannot be reached: {error}; Apache's children need it, and the folders it is in (WSGISocketPrefix); a reload makes one that is gone anew",
-                    group.reach.socket.display()
+                    group.socket.display()
                 );
                 return Err(refuse_for_now(r, &text));
             }
@@ -310,10 +310,10 @@ fn connect(
 }
 
 fn refuse_hopeless(r: Request<'_>, group: &ClientGroup) -> Status {
-    let name = &group.definition.options.name;
+    let name = &group.definition().options.name;
     let text = format!(
         "WSGI7063: no process of group '{name}' runs, since none could be started as {}: the reason stands in the server's error log (WSGI7051 to WSGI7056)",
-        group.user
+        group.user()
     );
     refuse_for_now(r, &text)
 }

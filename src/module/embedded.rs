@@ -2,11 +2,12 @@
 //! fork, so the parent never has a Python.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use mod_wsgi_core::embedded::outcome;
 use mod_wsgi_core::interpreter_options::InterpreterOptions;
 use mod_wsgi_core::launch::{Launch, Preload};
+use mod_wsgi_core::os_text::bytes_of;
 use mod_wsgi_core::script_call::{Answer, Call, Function};
 use mod_wsgi_core::wire::{FRAME_HEADER, PairWriter, RELOADING, RequestHeadWriter};
 
@@ -15,8 +16,9 @@ use crate::apache::request::Request;
 use crate::apache::server::{self, MpmQuery, Server};
 use crate::config::{Definitions, PlaceScript, PythonConfig, ServerConfig};
 use crate::handler::{INTERNAL_ERROR, Resolved, Status, refuse};
+use crate::launch::{shared, split_path};
 use crate::seat::shown_line;
-use crate::supervisor::{shared, split_path};
+use crate::sys::board::Board;
 use crate::sys::bridge::Bridge;
 use crate::sys::library::Library;
 pub use crate::sys::library::is_running;
@@ -36,6 +38,24 @@ pub struct Settings {
 
 /// The host of this child: a process has one Python at most, whatever happens to configurations.
 static HOST: OnceLock<Result<Library, String>> = OnceLock::new();
+
+/// Where embedded requests are counted. It outlives configurations.
+static BOARD: Mutex<Option<Arc<Board>>> = Mutex::new(None);
+
+/// Where embedded requests are counted, for all of this httpd. Called in the parent.
+///
+/// # Errors
+/// A sentence, where there is no memory for it.
+pub fn board() -> Result<Arc<Board>, String> {
+    // It is set in one step, so that a panic leaves nothing half done.
+    let mut known = BOARD.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(board) = &*known {
+        return Ok(Arc::clone(board));
+    }
+    let board =
+        Board::new().map_err(|error| format!("WSGI7052: there is no memory to count embedded requests in: {error}"))?;
+    Ok(Arc::clone(known.insert(Arc::new(board))))
+}
 
 impl Settings {
     /// Takes what is for embedded mode.
@@ -88,7 +108,7 @@ impl Settings {
     }
 
     fn launch(&self, main: Server<'_>, found: &python::Embedded) -> Launch {
-        let bytes = |path: &PathBuf| std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec();
+        let bytes = |path: &PathBuf| bytes_of(path.as_os_str()).into_owned();
         let processes = server::mpm_answer(MpmQuery::Processes);
         Launch {
             processes,

@@ -10,8 +10,10 @@ use mod_wsgi_core::board::{EXEMPLAR_BUCKETS, Event, Exemplar, FIGURE_COUNT, Seat
 
 use crate::apache::log;
 use crate::apache::request::Request;
+use crate::clock::microseconds_now;
 use crate::handler::{Resolved, Status};
-use crate::supervisor::{Board, microseconds_now};
+use crate::sys::board::Board;
+use crate::sys::process::memory_of;
 
 /// How embedded mode is called, as in `WSGIProcessGroup`.
 pub const EMBEDDED: &str = "%{GLOBAL}";
@@ -151,12 +153,10 @@ pub struct PerProcess {
     pub threads: Vec<Seated>,
 }
 
-/// The processes of a board; embedded mode's are those of httpd that have had a request.
+/// The processes of a group.
+#[cfg(unix)]
 #[must_use]
-pub fn processes(board: &Board, is_embedded: bool) -> Vec<PerProcess> {
-    if is_embedded {
-        return embedded_processes(board);
-    }
+pub fn daemon_processes(board: &Board) -> Vec<PerProcess> {
     let listed = board.listed().map(|(slot, state, listed)| {
         let seats = board.seats(slot).ok();
         PerProcess {
@@ -171,7 +171,9 @@ pub fn processes(board: &Board, is_embedded: bool) -> Vec<PerProcess> {
     listed.collect()
 }
 
-fn embedded_processes(board: &Board) -> Vec<PerProcess> {
+/// The processes of httpd that have had a request in embedded mode.
+#[must_use]
+pub fn embedded_processes(board: &Board) -> Vec<PerProcess> {
     let mut found: Vec<PerProcess> = Vec::new();
     let seats = board.shared_seats().into_iter().flat_map(|seats| seats.iter()).filter_map(Seat::read);
     for thread in seats {
@@ -187,13 +189,6 @@ fn embedded_processes(board: &Board) -> Vec<PerProcess> {
         }
     }
     found
-}
-
-/// The resident memory of a process in bytes, where the system tells. Source: proc(5), "/proc/pid/statm".
-fn memory_of(pid: u32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64).filter(|bytes| *bytes > 0)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use mod_wsgi_core::group_name::{self, Facts};
+use mod_wsgi_core::os_text::{bytes_of, os_text};
 use mod_wsgi_core::script_call::{Answer, Function};
 use mod_wsgi_core::trace_context::TraceParent;
 use mod_wsgi_core::wire::{Key, LogLevel};
@@ -225,12 +226,9 @@ impl Facts for RequestFacts<'_> {
     }
 
     fn env(&self, name: &[u8]) -> Option<Vec<u8>> {
-        use std::os::unix::ffi::{OsStrExt, OsStringExt};
         let key = std::ffi::CString::new(name).ok()?;
         let found = self.request.notes().get(&key).or_else(|| self.request.variables().get(&key));
-        found
-            .map(<[u8]>::to_vec)
-            .or_else(|| std::env::var_os(std::ffi::OsStr::from_bytes(name)).map(OsStringExt::into_vec))
+        found.map(<[u8]>::to_vec).or_else(|| std::env::var_os(os_text(name)).map(|value| bytes_of(&value).into_owned()))
     }
 }
 

@@ -4,6 +4,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use mod_wsgi_core::daemon_options::DaemonOptions;
+
 /// A user of the system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -41,6 +43,44 @@ pub fn user(written: &str) -> Result<User, String> {
             Err(format!("the user '{written}' does not exist: create it, for example with useradd, or name another"))
         }
         Err(error) => Err(format!("the user '{written}' cannot be looked up: {error}")),
+    }
+}
+
+/// Who is named in a `WSGIDaemonProcess`, looked up.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// Its user.
+    pub user: Option<User>,
+    /// Its group.
+    pub group: Option<u32>,
+    /// Its supplementary groups.
+    pub supplementary_groups: Option<Vec<u32>>,
+    /// The owner of its socket.
+    pub socket_user: Option<u32>,
+}
+
+impl Named {
+    /// Looks up whom the options name.
+    ///
+    /// # Errors
+    /// Says who does not exist, or may not be named.
+    pub fn look_up(options: &DaemonOptions) -> Result<Self, String> {
+        let user = options.user.as_deref().map(self::user).transpose()?;
+        let group = options.group.as_deref().map(self::group).transpose()?;
+        if user.as_ref().is_some_and(|user| user.uid == 0) {
+            return Err("a daemon process may not run as root: choose another user=".into());
+        }
+        let supplementary = options.supplementary_groups.as_ref();
+        let supplementary_groups =
+            supplementary.map(|names| names.iter().map(|name| self::group(name)).collect()).transpose()?;
+        let socket_user = options.socket_user.as_deref().map(self::user).transpose()?.map(|user| user.uid);
+        for name in [&options.script_user].into_iter().flatten() {
+            self::user(name)?;
+        }
+        for name in [&options.script_group].into_iter().flatten() {
+            self::group(name)?;
+        }
+        Ok(Self { user, group, supplementary_groups, socket_user })
     }
 }
 

@@ -8,25 +8,35 @@
 //! children, per request; `figures` and `seat` keep what `metrics` and `status` tell.
 
 #![deny(unsafe_code)]
+// Windows has embedded mode only. What groups of daemon processes alone use of the modules for both is not told apart there.
+#![cfg_attr(not(unix), allow(dead_code))]
 #![allow(clippy::missing_errors_doc, reason = "an error of a directive setter is the sentence httpd prints")]
 
 mod access;
 mod apache;
+mod clock;
 mod config;
 mod configtest;
+#[cfg(unix)]
+mod daemon;
+#[cfg(not(unix))]
+#[path = "daemon/nowhere.rs"]
 mod daemon;
 mod embedded;
 mod environ;
 mod figures;
 mod guard;
 mod handler;
+#[cfg(unix)]
 mod identity;
+mod launch;
 mod metrics;
 mod python;
 mod response;
 mod seat;
 mod startup;
 mod status;
+#[cfg(unix)]
 mod supervisor;
 mod sys;
 mod trace;

@@ -14,11 +14,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::apache::request::Request;
-use crate::figures::{BOUNDS, EMBEDDED, Figures, PerProcess, Times, processes};
+use crate::figures::{BOUNDS, EMBEDDED, Figures, PerProcess, Times, embedded_processes};
 use crate::handler::{INTERNAL_ERROR, Status, log_with_script};
 use crate::response::Response;
 use crate::startup::Runtime;
-use crate::supervisor::Board;
+use crate::sys::board::Board;
 
 /// The name for `SetHandler`.
 pub const HANDLER: &[u8] = b"wsgi-metrics";
@@ -63,12 +63,12 @@ const REQUESTS: &str = "wsgi_request_duration";
 const STATES: [(usize, &str); 4] = [(1, "starting"), (2, "ready"), (3, "retiring"), (4, "failed")];
 
 impl Group {
-    fn new(name: &str, board: &Board, daemons: Option<Daemons>) -> Self {
+    fn new(name: &str, board: &Board, processes: Vec<PerProcess>, daemons: Option<Daemons>) -> Self {
         Self {
             name: name.to_owned(),
             since: board.since(),
             figures: Figures::read(board),
-            processes: processes(board, daemons.is_none()),
+            processes,
             interpreters: board.interpreters().read(),
             exemplars: std::array::from_fn(|bucket| board.exemplars().get(bucket)),
             daemons,
@@ -79,12 +79,14 @@ impl Group {
 impl Groups {
     fn of(runtime: &Runtime) -> Self {
         let groups = runtime.groups().iter().map(|group| {
-            let (board, options) = (&group.reach.board, &group.definition.options);
+            let (board, options) = (group.board(), &group.definition().options);
             let (states, active) = board.census();
             let ends = board.ended().iter().map(|count| count.load(Ordering::Relaxed)).collect();
-            Group::new(&options.name, board, Some(Daemons { states, active, threads: options.threads, ends }))
+            let daemons = Daemons { states, active, threads: options.threads, ends };
+            Group::new(&options.name, board, group.processes(), Some(daemons))
         });
-        let embedded = Group::new(EMBEDDED, &runtime.embedded_board, None);
+        let board = &runtime.embedded_board;
+        let embedded = Group::new(EMBEDDED, board, embedded_processes(board), None);
         Self([embedded].into_iter().chain(groups).collect())
     }
 }

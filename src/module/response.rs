@@ -1,13 +1,14 @@
 //! A response on its way to the client: head, body, and an end that says whether it is complete. Both modes use it.
 
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use mod_wsgi_core::response_rules::content_length;
 use mod_wsgi_core::wire::{HeadTimes, LogLevel, ResponseHead, ResponseHeadWriter, WireError};
 
 use crate::apache::OK;
-use crate::apache::brigade::{FileAccess, Gone, Output};
+use crate::apache::brigade::{Gone, Output};
+#[cfg(unix)]
+use crate::apache::file::FileAccess;
 use crate::apache::request::Request;
 use crate::handler::{INTERNAL_ERROR, Status, log_with_script};
 
@@ -199,7 +200,14 @@ impl<'r> Response<'r> {
     }
 
     /// Sends a part of an open file.
-    pub fn file(&mut self, file: OwnedFd, offset: u64, length: u64, access: FileAccess) -> Result<(), Gone> {
+    #[cfg(unix)]
+    pub fn file(
+        &mut self,
+        file: std::os::fd::OwnedFd,
+        offset: u64,
+        length: u64,
+        access: FileAccess,
+    ) -> Result<(), Gone> {
         let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(self.sent));
         let length = length.min(left);
         self.sent += length;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use mod_wsgi_core::board::{Doing, Seat};
 
 use crate::apache::request::Request;
-use crate::supervisor::{Board, microseconds_now};
+use crate::clock::microseconds_now;
+use crate::sys::board::Board;
+use crate::sys::process::is_there;
 
 /// The seat of a thread, until the thread ends.
 struct Held {
@@ -17,11 +19,6 @@ struct Held {
 impl Held {
     /// Takes a free seat; `None` where there is none.
     fn claim(board: &Arc<Board>, process: u32) -> Option<Self> {
-        let is_there = |owner: u32| {
-            let pid = i32::try_from(owner).ok().and_then(rustix::process::Pid::from_raw);
-            // One that may not be asked is there too.
-            pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
-        };
         let now = microseconds_now();
         let number = board.shared_seats()?.iter().position(|seat| seat.claim(process, is_there, now))?;
         Some(Self { board: Arc::clone(board), number })

@@ -2,6 +2,12 @@
 #ifndef MOD_WSGI_SHIM_H
 #define MOD_WSGI_SHIM_H
 
+#if defined(_WIN32) && defined(__GNUC__)
+/* httpd for Windows is made with Microsoft's compiler, for which APR has a pid_t of its own. It is in httpd's structures. */
+#define _PID_T_
+typedef int pid_t;
+#endif
+
 #include <httpd.h>
 #include <apr_buckets.h>
 #include <http_config.h>

@@ -12,11 +12,12 @@ use mod_wsgi_core::board::{Doing, ENDS, READY, RETIRING, STARTING};
 use mod_wsgi_core::wire::LogLevel;
 
 use crate::apache::request::Request;
-use crate::figures::{EMBEDDED, Figures, PerProcess, processes};
+use crate::clock::microseconds_now;
+use crate::figures::{EMBEDDED, Figures, PerProcess, embedded_processes};
 use crate::handler::{INTERNAL_ERROR, Status, log_with_script};
 use crate::response::Response;
 use crate::startup::{ClientGroup, Runtime};
-use crate::supervisor::{Board, microseconds_now};
+use crate::sys::board::Board;
 
 /// The name for `SetHandler`.
 pub const HANDLER: &[u8] = b"wsgi-status";
@@ -170,9 +171,9 @@ fn process(process: PerProcess, now: u64) -> Process {
 impl Group {
     fn new(r: Request<'_>, name: &str, board: &Board, group: Option<&ClientGroup>, now: u64) -> Self {
         let figures = Figures::read(board);
-        let options = group.map(|group| &group.definition.options);
-        let mut processes: Vec<_> =
-            processes(board, group.is_none()).into_iter().map(|found| process(found, now)).collect();
+        let options = group.map(|group| &group.definition().options);
+        let found = group.map_or_else(|| embedded_processes(board), ClientGroup::processes);
+        let mut processes: Vec<_> = found.into_iter().map(|found| process(found, now)).collect();
         processes.sort_by(|a, b| {
             (a.index, a.started.map(f64::to_bits), a.pid).cmp(&(b.index, b.started.map(f64::to_bits), b.pid))
         });
@@ -196,8 +197,8 @@ impl Group {
         Self {
             name: name.to_owned(),
             mode: if group.is_some() { "daemon" } else { "embedded" },
-            user: group.map(|group| group.user.clone()),
-            python: group.and_then(|group| group.program.as_ref()).map(|program| program.display().to_string()),
+            user: group.map(|group| group.user().to_owned()),
+            python: group.and_then(ClientGroup::program).map(|program| program.display().to_string()),
             processes_configured: options.map(|options| options.processes.unwrap_or(1)),
             threads_per_process: options.map(|options| options.threads),
             requests: figures.statuses.into(),
@@ -217,7 +218,7 @@ impl Report {
         let groups = runtime
             .groups()
             .iter()
-            .map(|group| Group::new(r, &group.definition.options.name, &group.reach.board, Some(group), now));
+            .map(|group| Group::new(r, &group.definition().options.name, group.board(), Some(group), now));
         let embedded = Group::new(r, EMBEDDED, &runtime.embedded_board, None, now);
         Self {
             mod_wsgi: VERSION_TEXT,

@@ -22,14 +22,15 @@ use mod_wsgi_core::board::{self as state, Event, Listed};
 use mod_wsgi_core::launch::{Launch, Message};
 use mod_wsgi_core::wire::LogLevel;
 
-pub use crate::sys::board::Board;
 pub use crate::sys::spawn::Recipe;
 pub use listener::SocketPlan;
-pub use plan::{Plan, START_SCRIPT, shared, split_path};
+pub use plan::Plan;
 
 use crate::apache::child::Watch;
 use crate::apache::log;
 use crate::apache::server::Server;
+use crate::clock::microseconds_now;
+use crate::sys::board::Board;
 use crate::sys::spawn::{self, Descriptors, Step};
 use crate::sys::wake;
 use bell::Bell;
@@ -45,8 +46,7 @@ const SHORT_LIFE: Duration = Duration::from_secs(2);
 const SHORT_LIVES: u32 = 5;
 
 /// All groups of this httpd. It outlives configurations, as the processes do.
-static REGISTRY: Mutex<Registry> =
-    Mutex::new(Registry { groups: Vec::new(), parent: 0, sockets: 0, bell: None, embedded: None });
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry { groups: Vec::new(), parent: 0, sockets: 0, bell: None });
 
 fn registry() -> MutexGuard<'static, Registry> {
     // After a panic the registry is still a list of processes to stop.
@@ -62,8 +62,6 @@ struct Registry {
     sockets: u32,
     /// There from the first group on.
     bell: Option<Bell>,
-    /// Where embedded requests are counted.
-    embedded: Option<Arc<Board>>,
 }
 
 /// A group of daemon processes.
@@ -122,20 +120,6 @@ pub struct Reach {
     pub socket: std::path::PathBuf,
     /// State of its processes.
     pub board: Arc<Board>,
-}
-
-/// Where embedded requests are counted, for all of this httpd. Called in the parent.
-///
-/// # Errors
-/// A sentence, where there is no memory for it.
-pub fn embedded_board() -> Result<Arc<Board>, String> {
-    let mut registry = registry();
-    if let Some(board) = &registry.embedded {
-        return Ok(Arc::clone(board));
-    }
-    let board =
-        Board::new().map_err(|error| format!("WSGI7052: there is no memory to count embedded requests in: {error}"))?;
-    Ok(Arc::clone(registry.embedded.insert(Arc::new(board))))
 }
 
 /// Brings the groups in line with a new configuration; answers how each is reached, in the order of `plans`.
@@ -455,12 +439,6 @@ impl Process {
         }
         wants
     }
-}
-
-/// The time of day, in microseconds since the epoch.
-pub fn microseconds_now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// How many processes of the machine the kernel has killed for lack of memory; 0 where it does not say.

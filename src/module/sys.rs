@@ -6,11 +6,19 @@
 
 pub mod board;
 pub mod bridge;
+#[cfg(unix)]
 pub mod descriptors;
+#[cfg(unix)]
 pub mod groups;
+pub mod itself;
 pub mod library;
+#[cfg(unix)]
 pub mod mapped_file;
+pub mod memory;
+pub mod process;
+#[cfg(unix)]
 pub mod shared_file;
+#[cfg(unix)]
 pub mod spawn;
-pub mod stay;
+#[cfg(unix)]
 pub mod wake;

@@ -1,5 +1,6 @@
 /* The headers of httpd and APR that bindgen turns into src/module/apache/ffi.rs's bindings. */
-#include <httpd.h>
+#include "shim.h"
+
 #include <ap_mmn.h>
 #include <ap_mpm.h>
 #include <ap_regex.h>
@@ -18,8 +19,8 @@
 #include <mod_auth.h>
 #include <mpm_common.h>
 #include <scoreboard.h>
+#ifndef _WIN32
 #include <unixd.h>
+#endif
 #include <util_filter.h>
 #include <util_script.h>
-
-#include "shim.h"

@@ -1,8 +1,10 @@
 //! What a request needs from whatever carries it: the socket of a daemon, or Apache itself.
 
+use crate::sys::descriptors::Number;
 use mod_wsgi_core::wire::{FilePart, LogRecord};
 use std::any::Any;
 use std::ffi::c_void;
+#[cfg(unix)]
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 
@@ -55,6 +57,7 @@ pub trait Exchange: Send {
     ///
     /// # Errors
     /// [`Gone`].
+    #[cfg(unix)]
     fn file(&mut self, file: BorrowedFd<'_>, part: FilePart) -> Result<(), Gone>;
 
     /// Writes a record to the log of the request's virtual host.
@@ -82,7 +85,7 @@ pub trait Exchange: Send {
     }
 
     /// The socket to Apache, for whoever has to end a wait on it from another thread.
-    fn socket(&self) -> Option<BorrowedFd<'_>> {
+    fn socket(&self) -> Option<Number> {
         None
     }
 

@@ -7,11 +7,11 @@
 use super::request::Request;
 use super::roster::Roster;
 use crate::python::{Object, Python, thread_ident};
-use crate::sys::{clock, descriptors};
+use crate::sys::clock;
+use crate::sys::descriptors::{self, Number};
 use mod_wsgi_core::board::{Doing, Seat};
 use mod_wsgi_core::wire::{Key, Name, Pairs, RequestHead};
 use std::fmt::Write;
-use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ struct Running {
     /// See [`RequestHead::queue_start`].
     queue_start: u64,
     /// The socket to Apache, open as long as this is here.
-    socket: Option<RawFd>,
+    socket: Option<Number>,
 }
 
 /// Values of [`Progress::stand`].
@@ -157,7 +157,7 @@ impl Progress {
     }
 
     /// A request begins; `socket` stays open until [`Progress::end`], unless somebody gives the request up.
-    pub fn begin(&self, request: &Arc<Request>, head: &RequestHead<'_>, begun: u64, socket: Option<RawFd>) {
+    pub fn begin(&self, request: &Arc<Request>, head: &RequestHead<'_>, begun: u64, socket: Option<Number>) {
         for number in [&self.called, &self.input_time, &self.output_time] {
             number.store(0, Ordering::Relaxed);
         }

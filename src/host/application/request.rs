@@ -12,6 +12,7 @@ use crate::sys::fork;
 use mod_wsgi_core::wire::{FilePart, LogLevel, LogRecord};
 use std::cell::RefCell;
 use std::fs::File;
+#[cfg(unix)]
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -331,6 +332,7 @@ impl Request {
     ///
     /// # Errors
     /// [`Failure`].
+    #[cfg(unix)]
     pub fn send_file(&self, py: Python<'_>, file: &File, offset: u64, available: u64) -> Result<u64, Failure> {
         self.with_waiting(py, Wait::Output, |inner| {
             let Some(exchange) = &mut inner.exchange else { return Err(inner.no_exchange()) };

@@ -17,9 +17,8 @@ use super::send_file;
 use super::telemetry::slow;
 use crate::ignore;
 use crate::python::{Exception, Object, PyResult, Python, Raised, Waits, caught};
-use crate::sys::{clock, descriptors, fork};
+use crate::sys::{clock, fork};
 use mod_wsgi_core::wire::{LogLevel, LogRecord, RELOADING, RequestHead};
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 /// How a request ended.
@@ -77,7 +76,7 @@ pub fn run(
     }
     let _watched = slow::watch(head, daemon_start);
     let changed = (head.settings & RELOADING != 0).then(|| script::changed(head.script));
-    let socket = exchange.socket().map(|socket| socket.as_raw_fd());
+    let socket = exchange.socket();
     let request = Request::begin(interpreter, head.script.to_vec(), head.log_level, exchange, progress);
     if let Some(progress) = progress {
         progress.begin(&request, head, daemon_start, socket);
@@ -112,10 +111,8 @@ pub fn on_this_thread<R>(request: &Arc<Request>, work: impl for<'py> FnOnce(Pyth
     let before = request::set_current(Some(Arc::clone(request)));
     let answer = caught("a request", || request.interpreter.attach(work));
     drop(request::set_current(before));
-    if fork::is_child() {
-        // The application forked, and its child came back here: the request and its connection are the parent's.
-        descriptors::exit_now(1);
-    }
+    // The application may have forked, and its child come back here: the request and its connection are the parent's.
+    fork::end_child(1);
     answer
 }
 

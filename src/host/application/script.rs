@@ -6,12 +6,11 @@ use super::request::Request;
 use crate::ignore;
 use crate::log;
 use crate::python::{Exception, Object, PyResult, Python, Stored};
+use crate::sys::clock::modified;
+use crate::sys::process;
+use mod_wsgi_core::os_text::os_text;
 use mod_wsgi_core::wire::LogLevel;
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::fs::Metadata;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,11 +43,7 @@ pub enum Missing {
 
 /// When a file was last changed, in microseconds since the epoch; `None` where it cannot be looked at. Called detached.
 pub fn changed(path: &[u8]) -> Option<i64> {
-    std::fs::metadata(OsStr::from_bytes(path)).ok().map(|metadata| modified(&metadata))
-}
-
-fn modified(metadata: &Metadata) -> i64 {
-    metadata.mtime() * 1_000_000 + metadata.mtime_nsec() / 1000
+    std::fs::metadata(os_text(path)).ok().map(|metadata| modified(&metadata))
 }
 
 fn module_name(path: &[u8], case_sensitive: bool) -> String {
@@ -136,7 +131,8 @@ fn must_reload<'py>(py: Python<'py>, interpreter: &Interpreter, module: &Object<
 }
 
 fn load<'py>(py: Python<'py>, interpreter: &Interpreter, wanted: Wanted<'_>) -> Result<Object<'py>, ()> {
-    let path = Path::new(OsStr::from_bytes(wanted.path));
+    let path = os_text(wanted.path);
+    let path = Path::new(&path);
     let read = py.detach(|| {
         let changed = modified(&std::fs::metadata(path)?);
         std::fs::read(path).map(|source| (source, changed))
@@ -183,9 +179,8 @@ fn load<'py>(py: Python<'py>, interpreter: &Interpreter, wanted: Wanted<'_>) -> 
 
 /// Why a script cannot be read: what, by whom, and where on the way it ends. Called detached.
 fn explain(path: &Path, error: &std::io::Error) -> String {
-    let user = rustix::process::geteuid().as_raw();
-    let name = user_name(user).map_or_else(String::new, |name| format!(" ({name})"));
-    let mut text = format!("the script {} cannot be read by user {user}{name}: {error}", path.display());
+    let user = process::user();
+    let mut text = format!("the script {} cannot be read by user {user}: {error}", path.display());
     let mut ancestors: Vec<_> = path.ancestors().collect();
     ancestors.reverse();
     for place in ancestors {
@@ -206,16 +201,6 @@ fn explain(path: &Path, error: &std::io::Error) -> String {
         }
     }
     text
-}
-
-fn user_name(user: u32) -> Option<String> {
-    let table = std::fs::read_to_string("/etc/passwd").ok()?;
-    let user = user.to_string();
-    table.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == user).then(|| name.to_owned())
-    })
 }
 
 /// Loads the scripts that are to be loaded before the first request; what fails is logged, and tried again by requests.

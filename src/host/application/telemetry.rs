@@ -7,6 +7,10 @@ pub mod collections;
 mod collector;
 mod identity;
 mod reporter;
+#[cfg(unix)]
+mod sender;
+#[cfg(not(unix))]
+#[path = "telemetry/sender/nowhere.rs"]
 mod sender;
 pub mod slow;
 

@@ -3,6 +3,7 @@
 use crate::application::exchange::{Exchange, Gone, Tried};
 use crate::ignore;
 use crate::sys::clock;
+use crate::sys::descriptors::Number;
 use crate::sys::socket::QUIET;
 use mod_wsgi_core::wire::{
     BODY_FAILED, BODY_LAST, END_CLOSE, END_TRUNCATED, FRAME_HEADER, FilePart, FrameHeader, HeadTimes, Kind, LogLevel,
@@ -15,7 +16,7 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlag
 use std::any::Any;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// The longest log line that is passed on, in bytes; httpd cuts at about 8 KiB.
@@ -388,8 +389,8 @@ impl Exchange for Link {
         Some(board).filter(|board| !board.is_empty())
     }
 
-    fn socket(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.socket.as_fd())
+    fn socket(&self) -> Option<Number> {
+        Some(self.socket.as_raw_fd())
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -39,6 +39,7 @@ fn c_text(bytes: &[u8]) -> Result<CString, String> {
 }
 
 impl Config {
+    #[cfg(unix)]
     fn set(
         &mut self,
         field: impl FnOnce(&mut ffi::PyConfig) -> *mut *mut libc::wchar_t,
@@ -48,6 +49,22 @@ impl Config {
         let field = field(&mut self.0);
         // SAFETY: the field is one of this configuration's; the text is NUL-terminated.
         checked(unsafe { ffi::PyConfig_SetBytesString(&mut *self.0, field, value.as_ptr()) })
+    }
+
+    /// Windows' Python would read bytes as of the code page.
+    #[cfg(windows)]
+    fn set(
+        &mut self,
+        field: impl FnOnce(&mut ffi::PyConfig) -> *mut *mut libc::wchar_t,
+        value: &[u8],
+    ) -> Result<(), String> {
+        use std::os::windows::ffi::OsStrExt;
+
+        c_text(value)?;
+        let value: Vec<_> = mod_wsgi_core::os_text::os_text(value).encode_wide().chain([0]).collect();
+        let field = field(&mut self.0);
+        // SAFETY: the field is one of this configuration's; the text is NUL-terminated, and copied.
+        checked(unsafe { ffi::PyConfig_SetString(&mut *self.0, field, value.as_ptr()) })
     }
 
     fn add_warning(&mut self, option: &[u8]) -> Result<(), String> {
@@ -89,6 +106,9 @@ pub fn initialize<R>(launch: &Launch, adopt: impl for<'py> FnOnce(super::Python<
     }
     if let Some(program) = &launch.python_program {
         config.set(|config| &raw mut config.program_name, program)?;
+        // Windows' Python 3.10 takes httpd.exe for the program otherwise, and finds no virtual environment there.
+        #[cfg(windows)]
+        config.set(|config| &raw mut config.executable, program)?;
     }
     if let Some(home) = &launch.python_home {
         config.set(|config| &raw mut config.home, home)?;

@@ -6,6 +6,7 @@ use pyo3::ffi;
 use std::ptr::null;
 use std::sync::OnceLock;
 
+#[cfg(unix)]
 c_function! {
     /// `mod_wsgi_host.serve()`: makes the process a daemon process, answers its exit status.
     object fn serve(_module: *mut ffi::PyObject, _arguments: *mut ffi::PyObject) -> *mut ffi::PyObject = |py| {
@@ -27,7 +28,9 @@ unsafe impl Sync for Address {}
 pub extern "C" fn PyInit_mod_wsgi_host() -> *mut ffi::PyObject {
     static DEFINITION: OnceLock<Address> = OnceLock::new();
     let definition = DEFINITION.get_or_init(|| {
+        // Without daemon processes there is nothing to call.
         let methods = vec![
+            #[cfg(unix)]
             ffi::PyMethodDef {
                 ml_name: c"serve".as_ptr(),
                 ml_meth: ffi::PyMethodDefPointer { PyCFunction: serve },

@@ -6,7 +6,8 @@ use crate::python::caught;
 use mod_wsgi_core::embedded::{ABI, Exchange, Host, Server, outcome};
 use mod_wsgi_core::wire::{FilePart, LogRecord};
 use std::ffi::{c_char, c_void};
-use std::os::fd::{AsRawFd, BorrowedFd};
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 
@@ -153,7 +154,10 @@ impl Apache {
     ///
     /// # Errors
     /// [`Gone`].
+    #[cfg(unix)]
     pub fn file(&mut self, file: BorrowedFd<'_>, part: FilePart) -> Result<(), Gone> {
+        use std::os::fd::AsRawFd;
+
         let apache = self.exchange();
         // SAFETY: the file is open during the call, and Apache duplicates it.
         let answer = unsafe { (apache.file)(apache.context, file.as_raw_fd(), part.offset, part.length) };

@@ -1,32 +1,18 @@
-//! The open files a daemon process is started with.
+//! The open files a daemon process is started with, and its sockets.
 
-use rustix::io::FdFlags;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+#[cfg(unix)]
+mod unix;
 
-/// Takes over the open file of that number, which is not passed on to programs the application starts; `None` where there
-/// is none. Each number may be taken once, and only at the start, before anything else opens files.
-pub fn take(number: i32) -> Option<OwnedFd> {
-    // SAFETY: the number was opened by whoever started this process, for this process.
-    unsafe {
-        if libc::fcntl(number, libc::F_GETFD) < 0 {
-            return None;
-        }
-        let file = OwnedFd::from_raw_fd(number);
-        rustix::io::fcntl_setfd(&file, FdFlags::CLOEXEC).ok()?;
-        Some(file)
-    }
-}
+#[cfg(unix)]
+pub use unix::{Number, exit_now, shut_down, take};
 
-/// Closes a socket of another thread for reading, or for both ways. Its number has to be open, and a socket.
-pub fn shut_down(socket: RawFd, both: bool) {
-    // SAFETY: a plain system call; what is no socket answers an error that changes nothing.
-    unsafe {
-        libc::shutdown(socket, if both { libc::SHUT_RDWR } else { libc::SHUT_RD });
-    }
-}
+/// The number of a socket to Apache. Without daemon processes there is none.
+#[cfg(not(unix))]
+#[derive(Debug, Clone, Copy)]
+pub enum Number {}
 
-/// Ends the process at once, without running anything of Python or C.
-pub fn exit_now(status: i32) -> ! {
-    // SAFETY: `_exit` never returns and touches nothing.
-    unsafe { libc::_exit(status) }
+/// Closes a socket of another thread.
+#[cfg(not(unix))]
+pub fn shut_down(socket: Number, _both: bool) {
+    match socket {}
 }

@@ -1,26 +1,21 @@
 //! Knows a process that the application forked: it shares the daemon's sockets and must leave them alone.
 
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(unix)]
+mod unix;
 
-static CHILD: AtomicBool = AtomicBool::new(false);
+#[cfg(unix)]
+pub use unix::{end_child, is_child, watch};
 
-extern "C" fn in_child() {
-    CHILD.store(true, Ordering::Relaxed);
-}
+/// Begins to watch for forks. Windows starts every process anew.
+#[cfg(windows)]
+pub fn watch() {}
 
-/// Begins to watch for forks.
-pub fn watch() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // SAFETY: the handler only stores to an atomic, which is allowed after a fork of a process with threads.
-        unsafe {
-            libc::pthread_atfork(None, None, Some(in_child));
-        }
-    });
-}
-
-/// Whether this process was forked from the one that called [`watch`].
+/// Whether this process was forked.
+#[cfg(windows)]
 pub fn is_child() -> bool {
-    CHILD.load(Ordering::Relaxed)
+    false
 }
+
+/// Ends a process that was forked: this one was not.
+#[cfg(windows)]
+pub fn end_child(_status: i32) {}

@@ -1,6 +1,13 @@
 //! Signals that a thread does not take.
 
+/// Runs `work`: Windows has no signals that a thread could take.
+#[cfg(windows)]
+pub fn without_signals<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
 /// Runs `work` with all signals blocked on this thread, so that threads which it starts take none; then they are as before.
+#[cfg(unix)]
 pub fn without_signals<R>(work: impl FnOnce() -> R) -> R {
     /// The mask to put back, also by a panic.
     struct Back(libc::sigset_t);

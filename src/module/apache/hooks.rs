@@ -1,6 +1,6 @@
 //! What httpd calls, and when. Each function wraps its arguments, calls a safe function, and catches panics.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int};
 
 use super::pool::Pool;
 use super::request::Request;
@@ -22,13 +22,12 @@ static BEFORE_USERDIR: Names<3> = Names([c"mod_userdir.c".as_ptr(), c"mod_vhost_
 /// Called once per load of the module, that is at every start and restart.
 pub(super) unsafe extern "C" fn register(p: *mut ffi::apr_pool_t) {
     let none = std::ptr::null();
-    crate::sys::stay::loaded();
-    // SAFETY: httpd keeps the function pointers while the configuration lives; they are never unloaded (`sys::stay`).
+    crate::sys::itself::stay();
+    // SAFETY: httpd keeps the function pointers while the configuration lives; they are never unloaded (`sys::itself`).
     unsafe {
         ffi::ap_hook_post_config(Some(post_config), none, none, ffi::APR_HOOK_LAST as c_int);
         ffi::ap_hook_test_config(Some(test_config), none, none, ffi::APR_HOOK_MIDDLE as c_int);
         ffi::ap_hook_child_init(Some(child_init), none, none, ffi::APR_HOOK_MIDDLE as c_int);
-        ffi::ap_hook_monitor(Some(monitor), none, none, ffi::APR_HOOK_MIDDLE as c_int);
         let (before, after) = (AFTER_ALIAS.0.as_ptr(), BEFORE_USERDIR.0.as_ptr());
         ffi::ap_hook_translate_name(Some(translate_name), before, after, ffi::APR_HOOK_MIDDLE as c_int);
         let (ssl, hosts) = (AFTER_SSL.0.as_ptr(), BEFORE_AUTHZ_HOST.0.as_ptr());
@@ -36,6 +35,8 @@ pub(super) unsafe extern "C" fn register(p: *mut ffi::apr_pool_t) {
         ffi::ap_hook_handler(Some(handler), none, none, ffi::APR_HOOK_MIDDLE as c_int);
     }
     super::access::register(p);
+    #[cfg(unix)]
+    super::child::register();
 }
 
 /// In the parent, at every start and restart, once the configuration is read; twice at the first start.
@@ -103,21 +104,6 @@ unsafe extern "C" fn child_init(pchild: *mut ffi::apr_pool_t, s: *mut ffi::serve
     );
 }
 
-/// In the parent, about every ten seconds.
-unsafe extern "C" fn monitor(_p: *mut ffi::apr_pool_t, s: *mut ffi::server_rec) -> c_int {
-    guarded(
-        "monitor",
-        || DECLINED,
-        || {
-            // SAFETY: httpd calls with the main server.
-            if let Some(main) = unsafe { Server::new(s) } {
-                crate::supervisor::look_after(main);
-            }
-            DECLINED
-        },
-    )
-}
-
 fn with_request(place: &str, r: *mut ffi::request_rec, body: impl FnOnce(Request<'_>) -> i32) -> c_int {
     guarded(
         place,
@@ -142,19 +128,4 @@ unsafe extern "C" fn access_checker(r: *mut ffi::request_rec) -> c_int {
 /// Per request: whether the response is ours.
 unsafe extern "C" fn handler(r: *mut ffi::request_rec) -> c_int {
     with_request("the handler", r, crate::handler::hook_handler)
-}
-
-/// Before the pool of the whole process goes: httpd stops.
-pub(crate) unsafe extern "C" fn process_ends(_data: *mut c_void) -> ffi::apr_status_t {
-    guarded("the end of the process", || (), crate::supervisor::stop_all);
-    0
-}
-
-impl Server<'_> {
-    /// Has `crate::supervisor` stop all processes when httpd's parent ends.
-    pub fn stop_processes_at_the_end(self) {
-        if let Some(pool) = self.process_pool() {
-            pool.before_end(process_ends);
-        }
-    }
 }

@@ -44,6 +44,11 @@ fn number(number: i32) -> u32 {
     u32::try_from(number).unwrap_or_default()
 }
 
+/// A count of C's, which is shorter on Windows.
+fn count(number: impl Into<u64>) -> u64 {
+    number.into()
+}
+
 /// A time of APR's, in microseconds since the epoch.
 fn time(time: ffi::apr_time_t) -> u64 {
     u64::try_from(time).unwrap_or_default()
@@ -76,7 +81,7 @@ fn worker(process: i32, thread: i32) -> Worker {
         thread_num: number(shared!(score, thread_num)),
         generation: number(shared!(score, generation)),
         status: shared!(score, status),
-        access_count: shared!(score, access_count),
+        access_count: count(shared!(score, access_count)),
         bytes_served: u64::try_from(shared!(score, bytes_served)).unwrap_or_default(),
         start_time: time(shared!(score, start_time)),
         stop_time: time(shared!(score, stop_time)),

@@ -61,19 +61,6 @@ impl<'s> Server<'s> {
         std::iter::successors(Some(self), |server| unsafe { Server::new(field!(server, next)) })
     }
 
-    /// The descriptor of its `ErrorLog`, where that is a file or a pipe.
-    #[must_use]
-    pub fn error_log(self) -> Option<i32> {
-        let file = field!(self, error_log);
-        if file.is_null() {
-            return None;
-        }
-        let mut descriptor = -1;
-        // SAFETY: an error log that is not null is an open file of APR's.
-        let status = unsafe { ffi::apr_os_file_get(&raw mut descriptor, file) };
-        (status == 0 && descriptor >= 0).then_some(descriptor)
-    }
-
     /// The pool that lives from the start of httpd to its end, over all restarts.
     pub(super) fn process_pool(self) -> Option<Pool<'s>> {
         let process = field!(self, process);
@@ -99,13 +86,6 @@ pub fn server_root_path(pool: Pool<'_>, path: &[u8]) -> Option<Vec<u8>> {
     let path = CString::new(path).ok()?;
     // SAFETY: both arguments are valid; the result is null or NUL-terminated in the pool.
     unsafe { bytes(ffi::ap_server_root_relative(pool.raw(), path.as_ptr())) }.map(<[u8]>::to_vec)
-}
-
-/// `User` and `Group` of httpd, as numbers.
-#[must_use]
-pub fn unix_identity() -> (u32, u32) {
-    // SAFETY: httpd fills this record while it reads its configuration, before any hook that asks.
-    unsafe { (ffi::ap_unixd_config.user_id, ffi::ap_unixd_config.group_id) }
 }
 
 /// An answer of the MPM, at least 1.

@@ -1,6 +1,6 @@
 //! What each directive sets. A refusal is a sentence fragment; httpd prints it behind the file and the line.
 
-use mod_wsgi_core::daemon_options::{DaemonOptions, positive_seconds};
+use mod_wsgi_core::daemon_options::positive_seconds;
 use mod_wsgi_core::directive::{Words, on_off};
 use mod_wsgi_core::group_name::{is_literal, literal};
 use mod_wsgi_core::launch::Preload;
@@ -11,9 +11,8 @@ use super::{
     Routing, ServerConfig, TraceContext,
 };
 use crate::apache::command::Command;
-use crate::identity;
 
-type Outcome = Result<(), String>;
+pub(super) type Outcome = Result<(), String>;
 
 /// `WSGIScriptAlias URL-path file-or-folder [option=value …]`
 pub fn script_alias(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
@@ -164,7 +163,7 @@ fn add_preload(command: Command<'_>, process_group: &[u8], script: &[u8], applic
     })
 }
 
-fn find_group<'d>(definitions: &'d Definitions, name: &[u8]) -> Result<&'d GroupDefinition, String> {
+pub(super) fn find_group<'d>(definitions: &'d Definitions, name: &[u8]) -> Result<&'d GroupDefinition, String> {
     definitions.groups.iter().find(|group| group.options.name.as_bytes() == name).ok_or_else(|| {
         let name = String::from_utf8_lossy(name);
         format!("the daemon process group '{name}' is not defined yet: put its WSGIDaemonProcess before this line")
@@ -172,46 +171,13 @@ fn find_group<'d>(definitions: &'d Definitions, name: &[u8]) -> Result<&'d Group
 }
 
 /// `WSGIDaemonProcess name [option=value …]`
-pub fn daemon_process(command: Command<'_>, _config: &mut ServerConfig, text: &str) -> Outcome {
-    let options = DaemonOptions::parse(text)?;
-    let user = options.user.as_deref().map(identity::user).transpose()?;
-    let group = options.group.as_deref().map(identity::group).transpose()?;
-    if user.as_ref().is_some_and(|user| user.uid == 0) {
-        return Err("a daemon process may not run as root: choose another user=".into());
-    }
-    let supplementary = options.supplementary_groups.as_ref();
-    let supplementary_groups =
-        supplementary.map(|names| names.iter().map(|name| identity::group(name)).collect()).transpose()?;
-    let socket_user = options.socket_user.as_deref().map(identity::user).transpose()?.map(|user| user.uid);
-    for name in [&options.script_user].into_iter().flatten() {
-        identity::user(name)?;
-    }
-    for name in [&options.script_group].into_iter().flatten() {
-        identity::group(name)?;
-    }
-    if options.chroot.is_some() && !rustix::process::geteuid().is_root() {
-        return Err("chroot needs an Apache that is started as root".into());
-    }
-    let server = command.server();
-    command.definitions(|definitions| {
-        if find_group(definitions, options.name.as_bytes()).is_ok() {
-            return Err(format!(
-                "the daemon process group '{}' is already defined: names are one for the whole server",
-                options.name
-            ));
-        }
-        definitions.groups.push(GroupDefinition {
-            options,
-            server: server.identity(),
-            server_name: server.server_name().map(<[u8]>::to_vec),
-            is_virtual: server.is_virtual(),
-            user,
-            group,
-            supplementary_groups,
-            socket_user,
-        });
-        Ok(())
-    })
+#[cfg(unix)]
+pub use super::daemon_process::daemon_process;
+
+/// `WSGIDaemonProcess name [option=value …]`
+#[cfg(not(unix))]
+pub fn daemon_process(_command: Command<'_>, _config: &mut ServerConfig, _text: &str) -> Outcome {
+    Err("WSGI7082: daemon processes need Unix, and this is Windows: take this line and WSGIProcessGroup out, so that embedded mode serves".into())
 }
 
 /// `WSGISocketPrefix path`
@@ -286,7 +252,7 @@ pub fn switch_interval(command: Command<'_>, config: &mut ServerConfig, text: &s
 
 /// `WSGIPythonPath folder[:folder…]`
 pub fn python_path(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
-    let folders = crate::supervisor::split_path(Some(text));
+    let folders = crate::launch::split_path(Some(text));
     in_section_or(
         command,
         |section| section.options.python_path = folders,
@@ -383,9 +349,19 @@ macro_rules! telemetry {
     )*};
 }
 
+/// `WSGITelemetryService unix:/path [interval=seconds]`
+pub fn telemetry_service(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
+    command.must_be_global()?;
+    if cfg!(not(unix)) {
+        return Err(
+            "WSGI7083: reports go to a datagram socket with a path, which Windows does not have: take this line out"
+                .into(),
+        );
+    }
+    config.telemetry.set_service(text)
+}
+
 telemetry! {
-    /// `WSGITelemetryService unix:/path [interval=seconds]`
-    telemetry_service = set_service;
     /// `WSGISlowRequests seconds`
     slow_requests = set_slow_requests;
     /// `WSGITelemetryOptions [+|-]flag …|None|All`

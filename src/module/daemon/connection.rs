@@ -12,7 +12,7 @@ use std::time::Duration;
 use mod_wsgi_core::wire::{FRAME_HEADER, FrameHeader, Hello, Kind, REQUEST_CLAIMED, WireError};
 
 use crate::apache::client::ClientSocket;
-use crate::supervisor::Board;
+use crate::sys::board::Board;
 use crate::sys::descriptors;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::net::{SocketAddrUnix, sockopt};

@@ -12,8 +12,8 @@ use super::connection::{Connection, GLANCE, ReadError};
 use super::{Encoded, Times};
 use crate::apache::OK;
 use crate::apache::body::{Body, Piece};
-use crate::apache::brigade::FileAccess;
 use crate::apache::client::ClientSocket;
+use crate::apache::file::FileAccess;
 use crate::apache::log;
 use crate::apache::request::Request;
 use crate::apache::scoreboard;
@@ -180,7 +180,7 @@ impl<'x> Exchange<'x> {
     }
 
     fn not_taken(mut self) -> Outcome {
-        self.connection.unclaim(&self.group.reach.board);
+        self.connection.unclaim(self.group.board());
         Outcome::NotTaken
     }
 
@@ -282,7 +282,7 @@ impl<'x> Exchange<'x> {
                     if self.client.as_ref().is_some_and(ClientSocket::is_gone) {
                         return Err(Stop::Gone);
                     }
-                    if !self.heard && self.group.reach.board.is_hopeless() {
+                    if !self.heard && self.group.board().is_hopeless() {
                         return Err(Stop::Hopeless);
                     }
                     if !self.times.socket.is_zero() && begun.elapsed() >= self.times.socket {
@@ -377,7 +377,7 @@ impl<'x> Exchange<'x> {
 
     /// Gives the scoreboard, if the group may see it.
     fn tell_scoreboard(&mut self) -> Result<(), Stop> {
-        let board = self.group.definition.options.server_metrics.then(scoreboard::read).flatten();
+        let board = self.group.definition().options.server_metrics.then(scoreboard::read).flatten();
         let board = board.map(|board| board.encode()).filter(|board| board.len() <= MAX_HEAD as usize);
         let mut frame = Vec::new();
         put_frame(&mut frame, Kind::Scoreboard, 0, &board.unwrap_or_default());
@@ -429,7 +429,7 @@ impl<'x> Exchange<'x> {
 
     /// Says why the exchange stopped; the status for the client.
     fn stopped(self, stop: Stop) -> i32 {
-        let name = &self.group.definition.options.name;
+        let name = &self.group.definition().options.name;
         let (status, text) = match stop {
             Stop::Gone => return OK,
             Stop::TooLong => (

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use mod_wsgi_core::wire::LogLevel;
 
-use crate::apache::child::Watch;
+use crate::apache::child::{self, Watch};
 use crate::apache::log;
-use crate::apache::server::{self, Server};
+use crate::apache::server::Server;
 use crate::sys::spawn::{self, Principal, Recipe};
 
 /// How often the bell may ring in a second, so that a daemon gone wild does not keep the parent busy. Beyond that it is
@@ -28,7 +28,7 @@ struct Sleeper {
 impl Sleeper {
     fn start(main: Server<'_>, name: &CString, command: &[&str], input: Option<BorrowedFd<'_>>) -> Option<Self> {
         let c_string = |text: &str| CString::new(text).unwrap_or_default();
-        let (uid, gid) = server::unix_identity();
+        let (uid, gid) = child::unix_identity();
         let principal = rustix::process::geteuid().is_root().then(|| Principal { uid, gid, groups: vec![gid] });
         let recipe = Recipe {
             program: c_string("/bin/sh"),

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use mod_wsgi_core::launch::{Launch, Preload};
 
-use crate::apache::server::{self, MpmQuery, Server};
+use crate::apache::child;
+use crate::apache::server::Server;
 use crate::config::{GroupDefinition, PythonConfig};
 use crate::identity::{self, Identity, User};
-use crate::python;
+use crate::launch::{shared, split_path};
+use crate::python::{self, START_SCRIPT};
 use crate::sys::spawn::{Principal, Recipe, Resource};
-
-/// The start script beside the hosts.
-pub const START_SCRIPT: &str = "mod_wsgi_daemon.py";
 
 /// What of httpd's environment a daemon keeps; nothing else of it, so that no secret of the server's goes along.
 ///
@@ -52,14 +51,14 @@ impl Plan {
         hosts: Option<&Path>,
     ) -> Self {
         let is_root = rustix::process::geteuid().is_root();
-        let (apache_uid, apache_gid) = if is_root { server::unix_identity() } else { own_identity() };
-        let user = match &definition.user {
+        let (apache_uid, apache_gid) = if is_root { child::unix_identity() } else { own_identity() };
+        let user = match &definition.named.user {
             Some(user) if is_root => Some(user.clone()),
             _ => identity::user_by_id(apache_uid),
         };
         let uid = user.as_ref().map_or(apache_uid, |user| user.uid);
-        let gid = definition.group.filter(|_| is_root).unwrap_or(apache_gid);
-        let groups = match &definition.supplementary_groups {
+        let gid = definition.named.group.filter(|_| is_root).unwrap_or(apache_gid);
+        let groups = match &definition.named.supplementary_groups {
             Some(groups) => std::iter::once(gid).chain(groups.iter().copied()).collect(),
             None => identity::groups_of(user.as_ref(), gid),
         };
@@ -101,6 +100,33 @@ impl Plan {
 }
 
 impl Plan {
+    /// The name of its group.
+    pub fn name(&self) -> &str {
+        &self.definition.options.name
+    }
+
+    /// What would keep its processes from starting, as far as can be told without.
+    pub fn fault(&self) -> Option<String> {
+        let name = self.name();
+        if let Err(reason) = &self.recipe {
+            let (number, reason) = reason.split_once(": ").unwrap_or(("WSGI7051", reason));
+            return Some(format!("{number}: daemon process group '{name}': {reason}; requests for it get 503"));
+        }
+        let program = self.program.as_ref()?;
+        let refusing = self.identity.first_refusal(program, 1)?;
+        Some(format!(
+            "WSGI7054: daemon process group '{name}': {} may not pass '{}' on the way to '{}'; requests for it get 503",
+            self.identity.describe(),
+            refusing.display(),
+            program.display()
+        ))
+    }
+
+    /// Who its processes are, and the first part of a path that does not let them read the file.
+    pub fn refusal(&self, script: &Path) -> Option<(String, PathBuf)> {
+        Some((self.identity.describe(), self.identity.first_refusal(script, 4)?))
+    }
+
     /// Whether a free-threaded Python does without its lock; any other Python knows no such option.
     pub fn set_free_threading(&mut self, on: bool) {
         let is_free_threaded = self.program.as_deref().is_some_and(python::is_free_threaded);
@@ -244,34 +270,4 @@ fn launch(
         preload,
         ..shared(main, python)
     }
-}
-
-/// What is the same for every process of this server, embedded mode included.
-#[must_use]
-pub fn shared(main: Server<'_>, python: &PythonConfig) -> Launch {
-    let description = server::description();
-    Launch {
-        apache_version: server::compiled_version(),
-        apache_processes: server::mpm_answer(MpmQuery::Processes),
-        apache_threads: server::mpm_answer(MpmQuery::Threads),
-        apache_description: description.banner,
-        apache_mpm: description.mpm,
-        apache_built: description.built,
-        log_level: crate::apache::log::level_of(main),
-        case_sensitive: python.is_case_sensitive(),
-        destroy_interpreters: python.destroy_interpreters.unwrap_or(true),
-        restrict_stdin: python.restrict_stdin.unwrap_or(false),
-        restrict_stdout: python.restrict_stdout.unwrap_or(false),
-        restrict_signal: python.restrict_signal.unwrap_or(true),
-        switch_interval: python.switch_interval,
-        telemetry: main.config().telemetry.settings(),
-        ..Launch::default()
-    }
-}
-
-/// Folders joined by colons, each one by itself.
-#[must_use]
-pub fn split_path(joined: Option<&str>) -> Vec<Vec<u8>> {
-    let folders = joined.unwrap_or_default().split(':').filter(|folder| !folder.is_empty());
-    folders.map(|folder| folder.as_bytes().to_vec()).collect()
 }

@@ -1,51 +1,15 @@
 //! The memory that a group's processes, httpd's parent and its children share.
 
-use std::ffi::c_void;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::ptr::NonNull;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use mod_wsgi_core::board::{
     ENDED, ENDS, EVENTS, EXEMPLARS, Events, Exemplars, FAILED, FIGURE_COUNT, FIGURES, FILE_SIZE, INTERPRETERS,
     Interpreters, LOADS, Listed, PROCESSES, READY, RETIRING, SEATS_SIZE, SIZE, SLOTS, Seat, Words,
 };
 
-/// A part of the file, mapped.
-#[derive(Debug)]
-struct Mapping {
-    begin: NonNull<AtomicU64>,
-    bytes: usize,
-}
-
-// SAFETY: the memory is only accessed as atomics.
-unsafe impl Send for Mapping {}
-// SAFETY: as above.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    fn new(file: BorrowedFd<'_>, offset: usize, bytes: usize) -> io::Result<Self> {
-        let protection = rustix::mm::ProtFlags::READ | rustix::mm::ProtFlags::WRITE;
-        let shared = rustix::mm::MapFlags::SHARED;
-        // SAFETY: a new mapping of a part of the file, at an address the system chooses.
-        let begin = unsafe { rustix::mm::mmap(std::ptr::null_mut(), bytes, protection, shared, file, offset as u64)? };
-        Ok(Self { begin: NonNull::new(begin.cast()).ok_or(io::ErrorKind::OutOfMemory)?, bytes })
-    }
-
-    fn words(&self) -> Words<'_> {
-        // SAFETY: so many aligned u64 are mapped as long as `self` lives, and are only accessed as atomics.
-        unsafe { std::slice::from_raw_parts(self.begin.as_ptr(), self.bytes / 8) }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: mapped in `new`, with this size, and no reference to it is left.
-        let unmapped = unsafe { rustix::mm::munmap(self.begin.as_ptr().cast::<c_void>(), self.bytes) };
-        debug_assert!(unmapped.is_ok());
-    }
-}
+use super::memory::{Mapping, Memory};
 
 /// The seats of a process.
 #[derive(Debug)]
@@ -58,15 +22,33 @@ impl Seats {
     }
 }
 
-/// A group's board. It is mapped before httpd forks, so its children have it too; daemons get the file.
+/// A group's board. It is mapped before httpd forks, so its children have it too; daemons get the file. On Windows there is
+/// embedded mode's alone, which belongs to one child of httpd.
 #[derive(Debug)]
 pub struct Board {
-    file: OwnedFd,
+    memory: Memory,
     page: Mapping,
     /// Since when it counts, in microseconds since the epoch.
     since: u64,
     /// Embedded mode's seats, which belong to no process: mapped in a child, with its first request.
     shared_seats: OnceLock<Option<Seats>>,
+}
+
+#[cfg(unix)]
+impl Board {
+    /// The file behind the board, for a daemon to map.
+    #[must_use]
+    pub fn file(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.memory.file()
+    }
+
+    /// The seats of the process of a slot.
+    ///
+    /// # Errors
+    /// What the system answered.
+    pub fn seats(&self, slot: u32) -> io::Result<Seats> {
+        self.memory.map(SIZE + slot as usize % SLOTS * SEATS_SIZE, SEATS_SIZE).map(Seats)
+    }
 }
 
 /// How many processes' seats embedded mode has for all of httpd's threads.
@@ -78,9 +60,9 @@ impl Board {
     /// # Errors
     /// What the system answered.
     pub fn new() -> io::Result<Self> {
-        let file = super::shared_file::new(FILE_SIZE as u64)?;
-        let page = Mapping::new(file.as_fd(), 0, SIZE)?;
-        Ok(Self { file, page, since: crate::supervisor::microseconds_now(), shared_seats: OnceLock::new() })
+        let memory = Memory::new(FILE_SIZE as u64)?;
+        let page = memory.map(0, SIZE)?;
+        Ok(Self { memory, page, since: crate::clock::microseconds_now(), shared_seats: OnceLock::new() })
     }
 
     /// Since when it counts, in microseconds since the epoch: from the start of httpd, or the reload that brought the group.
@@ -89,16 +71,10 @@ impl Board {
         self.since
     }
 
-    /// The file behind the board, for a daemon to map.
-    #[must_use]
-    pub fn file(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
-    }
-
     /// States and loads.
     fn numbers(&self) -> &[AtomicU32] {
         // SAFETY: the mapping holds more aligned u32, lives as long as `self`, and is only accessed as atomics.
-        unsafe { std::slice::from_raw_parts(self.page.begin.as_ptr().cast(), FIGURES / 4) }
+        unsafe { std::slice::from_raw_parts(self.page.words().as_ptr().cast(), FIGURES / 4) }
     }
 
     fn words(&self, begin: usize, count: usize) -> Words<'_> {
@@ -152,18 +128,10 @@ impl Board {
         Interpreters(self.words(INTERPRETERS, Interpreters::WORDS))
     }
 
-    /// The seats of the process of a slot.
-    ///
-    /// # Errors
-    /// What the system answered.
-    pub fn seats(&self, slot: u32) -> io::Result<Seats> {
-        Mapping::new(self.file(), SIZE + slot as usize % SLOTS * SEATS_SIZE, SEATS_SIZE).map(Seats)
-    }
-
     /// The seats of embedded mode.
     #[must_use]
     pub fn shared_seats(&self) -> Option<&Seats> {
-        let map = || Mapping::new(self.file(), SIZE, SHARED_SEATS * SEATS_SIZE).ok().map(Seats);
+        let map = || self.memory.map(SIZE, SHARED_SEATS * SEATS_SIZE).ok().map(Seats);
         self.shared_seats.get_or_init(map).as_ref()
     }
 

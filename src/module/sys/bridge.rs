@@ -2,13 +2,12 @@
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
-use std::os::fd::BorrowedFd;
 
 use mod_wsgi_core::embedded::{Exchange, fate};
 use mod_wsgi_core::wire::LogRecord;
 
 use crate::apache::body::{Body, Piece};
-use crate::apache::brigade::{FileAccess, Gone};
+use crate::apache::brigade::Gone;
 use crate::apache::log;
 use crate::apache::request::Request;
 use crate::guard::guarded;
@@ -56,7 +55,11 @@ impl<'r> Bridge<'r> {
         self.answer.take()
     }
 
+    #[cfg(unix)]
     fn file(&mut self, descriptor: i32, offset: u64, length: u64) -> Result<(), Gone> {
+        use crate::apache::file::FileAccess;
+        use std::os::fd::BorrowedFd;
+
         // SAFETY: the host's descriptor is open during this call; the duplicate is ours.
         let duplicate = unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned().map_err(|_| Gone)?;
         let access = FileAccess { sendfile: self.sendfile, map: self.request.allows_mmap() };
@@ -72,6 +75,7 @@ impl<'r> Bridge<'r> {
             read_error,
             head,
             data,
+            #[cfg(unix)]
             file,
             log: write_log,
             answer,
@@ -196,6 +200,7 @@ unsafe extern "C" fn write_log(context: *mut c_void, record: *const u8, length: 
     );
 }
 
+#[cfg(unix)]
 unsafe extern "C" fn file(context: *mut c_void, descriptor: i32, offset: u64, length: u64) -> i32 {
     guarded(
         "a response file",

@@ -1,14 +1,22 @@
 //! Loads libpython and a host into this process, and calls the host's functions.
 
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
 use std::ffi::{CStr, c_void};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use libloading::os::unix::{Library as Shared, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
 use mod_wsgi_core::embedded::{ABI, ENTRY, Entry, Host, Server as ServerFunctions, TakeBytes};
 use mod_wsgi_core::launch::Launch;
 use mod_wsgi_core::wire::LogRecord;
 
+#[cfg(unix)]
+use self::unix as system;
+#[cfg(windows)]
+use self::windows as system;
 use super::bridge::Bridge;
 use crate::apache::{log, scoreboard};
 use crate::python::Embedded;
@@ -42,7 +50,7 @@ impl Library {
         let mut tried = Vec::new();
         let loaded = python.libraries.iter().any(|path| {
             // SAFETY: loading runs the library's initialisers: it is the Python that the administrator has configured.
-            match unsafe { Shared::open(Some(path), RTLD_NOW | RTLD_GLOBAL) } {
+            match unsafe { system::open_python(path) } {
                 Ok(library) => {
                     std::mem::forget(library);
                     true
@@ -56,9 +64,9 @@ impl Library {
         if !loaded {
             let name = crate::python::library_name(&python.version);
             return Err(format!(
-                "WSGI7065: embedded mode needs {name}, which cannot be loaded ({}): install it (Debian: libpython{}, Fedora: python3-libs), or use a daemon process group, which needs none",
+                "WSGI7065: embedded mode needs {name}, which cannot be loaded ({}): {}",
                 tried.join("; "),
-                python.version
+                system::advice(&python.version)
             ));
         }
         let shown = host.display();
@@ -69,11 +77,10 @@ impl Library {
             )
         };
         // SAFETY: the host is ours, from the folder this module was loaded from or its package's.
-        let host = unsafe { Shared::open(Some(host), RTLD_NOW | RTLD_LOCAL) }.map_err(failed)?;
+        let host = unsafe { system::open_host(host) }.map_err(failed)?;
         // SAFETY: a host exports this symbol with this type (core::embedded), and its table lives for ever.
         let host = unsafe {
-            let entry: libloading::os::unix::Symbol<Entry> = host.get(ENTRY).map_err(failed)?;
-            let table = entry();
+            let table = host.get::<Entry>(ENTRY).map_err(failed)?();
             std::mem::forget(host);
             table.as_ref()
         };

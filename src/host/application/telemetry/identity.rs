@@ -14,7 +14,7 @@ pub fn read(interpreters: &'static Interpreters) -> Identity {
         apache_version: apache.into_bytes(),
         mpm_name: launch.apache_mpm.clone(),
         process_group: launch.process_group.clone(),
-        parent_pid: rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get() as u32),
+        parent_pid: crate::sys::process::parent(),
         ..Identity::default()
     };
     // What Python cannot say is left out.

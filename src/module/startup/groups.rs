@@ -1,0 +1,141 @@
+//! Daemon process groups: how each is started, and what requests need to find it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mod_wsgi_core::os_text::os_text;
+
+use crate::apache::child;
+use crate::apache::pool::Pool;
+use crate::apache::server::Server;
+use crate::config::{Definitions, GroupDefinition, PythonConfig};
+use crate::daemon::Pooled;
+use crate::figures::{PerProcess, daemon_processes};
+pub use crate::supervisor::Plan;
+use crate::supervisor::{self, Reach, Recipe, SocketPlan};
+use crate::sys::board::Board;
+
+use super::hosts_folder;
+
+/// A daemon process group, as an Apache child sees it.
+#[derive(Debug)]
+pub struct ClientGroup {
+    definition: GroupDefinition,
+    board: Arc<Board>,
+    user: String,
+    program: Option<PathBuf>,
+    /// Path of its socket.
+    pub socket: PathBuf,
+    /// Connections that are open and idle.
+    pub pooled: Pooled,
+}
+
+impl ClientGroup {
+    /// Its directive.
+    pub fn definition(&self) -> &GroupDefinition {
+        &self.definition
+    }
+
+    /// State of its processes.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Its processes.
+    pub fn processes(&self) -> Vec<PerProcess> {
+        daemon_processes(&self.board)
+    }
+
+    /// Who its processes are, for messages.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Which program they are.
+    pub fn program(&self) -> Option<&Path> {
+        self.program.as_deref()
+    }
+}
+
+/// Starts the groups of a configuration, in the parent.
+///
+/// # Errors
+/// A sentence; httpd does not start.
+pub fn configure(pconf: Pool<'_>, main: Server<'_>, definitions: &Definitions) -> Result<Vec<ClientGroup>, String> {
+    let prefix = match &main.config().socket_prefix {
+        Some(prefix) => prefix.clone(),
+        None => {
+            main.runtime_path(pconf, c"wsgi").ok_or("WSGI7052: there is no DefaultRuntimeDir for daemon sockets")?
+        }
+    };
+    let plans: Vec<_> = plans(main, definitions)
+        .into_iter()
+        .map(|plan| {
+            let socket = socket_plan(&plan.definition, &prefix);
+            (plan, socket)
+        })
+        .collect();
+    let shown: Vec<_> = plans.iter().map(|(plan, _)| (plan.identity.describe(), plan.program.clone())).collect();
+    let reaches = supervisor::configure(main, plans)?;
+    let groups = definitions.groups.iter().zip(reaches).zip(shown).map(|((definition, reach), (user, program))| {
+        let Reach { socket, board } = reach;
+        ClientGroup { definition: definition.clone(), socket, board, pooled: Pooled::default(), user, program }
+    });
+    Ok(groups.collect())
+}
+
+/// In an Apache child: closes what only the parent needs.
+pub fn child_init() {
+    supervisor::forget_in_child();
+}
+
+/// How each group of a configuration is started.
+pub fn plans(main: Server<'_>, definitions: &Definitions) -> Vec<Plan> {
+    let hosts = hosts_folder();
+    let python = &main.config().python;
+    let groups = definitions.groups.iter();
+    let plan = |group: &GroupDefinition| {
+        let name = group.options.name.as_bytes();
+        let free = definitions.free_threading_of(name);
+        let mut plan = plan(main, group.clone(), python, &definitions.preload, hosts.as_deref());
+        plan.launch.interpreter_options = definitions.interpreters_of(name);
+        plan.set_free_threading(free);
+        plan
+    };
+    groups.map(plan).collect()
+}
+
+fn plan(
+    main: Server<'_>,
+    definition: GroupDefinition,
+    python: &PythonConfig,
+    preload: &[(Vec<u8>, mod_wsgi_core::launch::Preload)],
+    hosts: Option<&Path>,
+) -> Plan {
+    let server = main.chain().find(|server| server.identity() == definition.server).unwrap_or(main);
+    let preload = preload.iter().filter(|(group, _)| group == definition.options.name.as_bytes());
+    let preload = preload.map(|(_, script)| script.clone()).collect();
+    Plan::new(main, server, definition, python, preload, hosts)
+}
+
+/// How a process of the group is to be started now, after it could not be started before: a virtual environment may have
+/// been made meanwhile.
+///
+/// # Errors
+/// Why it cannot be started.
+pub fn retry_recipe(main: Server<'_>, definition: GroupDefinition) -> Result<Recipe, String> {
+    let hosts = hosts_folder();
+    plan(main, definition, &main.config().python, &[], hosts.as_deref()).recipe
+}
+
+fn socket_plan(definition: &GroupDefinition, prefix: &[u8]) -> SocketPlan {
+    let options = &definition.options;
+    let is_root = rustix::process::geteuid().is_root();
+    SocketPlan {
+        prefix: PathBuf::from(os_text(prefix).into_owned()),
+        owner: is_root.then(|| definition.named.socket_user.unwrap_or(child::unix_identity().0)),
+        backlog: options.listen_backlog,
+        send_buffer: options.send_buffer_size,
+        receive_buffer: options.receive_buffer_size,
+    }
+}
