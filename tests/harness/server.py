@@ -104,6 +104,9 @@ class Server:
         if self.process is None:
             return 0.0
         self._allow_what_httpd_does_to_its_children()
+        if self.site.mpm == "event" and self.site.mode == "embedded":
+            # A child that crashes so tells its applications nothing: let its workers free what clients have just closed.
+            time.sleep(0.05)
         began = time.monotonic()
         session = self.process.pid
         if self.process.poll() is None:
