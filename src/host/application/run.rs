@@ -55,13 +55,14 @@ pub fn run(
             return (Outcome::Failed(500), Some(exchange));
         }
     };
+    let known = interpreters.known(head.application_group);
     if let Some(progress) = progress
-        && interpreters.known(head.application_group).is_none_or(|known| !known.shares_lock())
+        && known.is_none_or(|known| !known.shares_lock())
     {
         // Making an interpreter takes its time, and who waits for a lock of its own keeps nobody else out of theirs.
         progress.step_in();
     }
-    let interpreter = match interpreters.get(head.application_group) {
+    let interpreter = match known.map_or_else(|| interpreters.get(head.application_group), Ok) {
         Ok(interpreter) => interpreter,
         Err(why) => {
             let group = String::from_utf8_lossy(head.application_group);
