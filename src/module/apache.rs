@@ -15,6 +15,8 @@ pub mod config;
 mod ffi;
 #[cfg(unix)]
 pub mod file;
+#[cfg(unix)]
+mod filters;
 pub mod hooks;
 pub mod log;
 pub mod pool;

@@ -4,6 +4,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::brigade::{Gone, Output};
 use super::ffi;
+#[cfg(doc)]
+use super::request::Request;
 use crate::sys::mapped_file::MappedFile;
 
 /// How httpd may get at a file that it sends.
@@ -11,8 +13,8 @@ use crate::sys::mapped_file::MappedFile;
 pub struct FileAccess {
     /// The kernel may send it by itself.
     pub sendfile: bool,
-    /// It may be mapped, which spares a copy. A mapped file that somebody shortens meanwhile kills the process, so this is
-    /// for files of applications that are in the process anyway.
+    /// It may be mapped, which spares a copy. A mapped file that somebody shortens meanwhile kills the process that looks at it,
+    /// so this is for files of applications that are in the process anyway, and where [`Request::body_goes_unseen`].
     pub map: bool,
 }
 

@@ -241,7 +241,8 @@ impl<'x> Exchange<'x> {
                 let missing = Stop::Read(ReadError::Garbage(WireError::BadValue("file without a descriptor")));
                 let file = self.connection.take_file().ok_or(missing)?;
                 self.release()?;
-                let access = FileAccess { sendfile: self.sendfile, map: false };
+                let map = self.request.allows_mmap() && self.request.body_goes_unseen();
+                let access = FileAccess { sendfile: self.sendfile, map };
                 self.response.file(file, part.offset, part.length, access)?;
             }
             Kind::Welcome => {
