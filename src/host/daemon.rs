@@ -12,6 +12,7 @@ mod service;
 mod service_script;
 mod shut_down;
 mod timers;
+mod window;
 mod worker;
 
 use crate::application::interpreters::Interpreters;

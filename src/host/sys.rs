@@ -21,6 +21,8 @@ pub mod poller;
 pub mod process;
 #[cfg(unix)]
 pub mod reopen;
+#[cfg(unix)]
+pub mod shared;
 pub mod signal_mask;
 #[cfg(unix)]
 pub mod signals;

@@ -6,11 +6,12 @@ use mod_wsgi_core::response_rules::content_length;
 use mod_wsgi_core::wire::{HeadTimes, LogLevel, ResponseHead, ResponseHeadWriter, WireError};
 
 use crate::apache::OK;
-use crate::apache::brigade::{Gone, Output};
+use crate::apache::brigade::{Gone, Output, Then};
 #[cfg(unix)]
 use crate::apache::file::FileAccess;
 use crate::apache::request::Request;
 use crate::handler::{INTERNAL_ERROR, Status, log_with_script};
+use crate::sys::bytes::Bytes;
 
 /// Header fields that belong to the connection between client and httpd. PEP 3333 forbids applications to set them; one
 /// that does must not put the connection out of step.
@@ -69,7 +70,7 @@ impl<'r> Response<'r> {
         headers.iter().for_each(|(name, value)| writer.header(name, value));
         let mut response = Self::new(request, false);
         match response.set_head(&head) {
-            Ok(()) => response.complete(text.as_bytes()),
+            Ok(()) => response.complete([text.as_bytes().into()]),
             Err(_) => INTERNAL_ERROR,
         }
     }
@@ -168,35 +169,42 @@ impl<'r> Response<'r> {
         self.request.add_header(b"Server-Timing", text.as_bytes(), true);
     }
 
-    /// What of a piece is within the announced length.
-    fn within<'d>(&mut self, data: &'d [u8]) -> &'d [u8] {
-        let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(self.sent));
-        let data = data.get(..usize::try_from(left).unwrap_or(usize::MAX)).unwrap_or(data);
-        self.sent += data.len() as u64;
-        data
+    /// What of pieces is within the announced length.
+    fn within<'d>(&mut self, pieces: impl IntoIterator<Item = Bytes<'d>>) -> Vec<Bytes<'d>> {
+        let within = |piece: Bytes<'d>| {
+            let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(self.sent));
+            let piece = piece.first(left);
+            self.sent += piece.len() as u64;
+            piece
+        };
+        pieces.into_iter().map(within).collect()
+    }
+
+    /// Whether something of the body has been passed to httpd.
+    #[must_use]
+    pub fn has_passed(&self) -> bool {
+        self.passed
     }
 
     /// Sends a piece of the body, right now if `flush`.
     pub fn data(&mut self, data: &[u8], flush: bool) -> Result<(), Gone> {
-        let data = self.within(data);
-        if self.overridden.is_some() || (data.is_empty() && !flush) {
-            return Ok(());
-        }
-        self.passed = true;
-        self.unflushed = if flush { 0 } else { self.unflushed + data.len() as u64 };
-        self.output.data(data, flush)
+        self.send([data.into()], if flush { Then::Flush } else { Then::More })
     }
 
     /// Sends several pieces of the body together.
-    pub fn pieces<'d>(&mut self, pieces: impl IntoIterator<Item = &'d [u8]>) -> Result<(), Gone> {
-        let pieces: Vec<_> = pieces.into_iter().map(|piece| self.within(piece)).collect();
+    pub fn pieces<'d>(&mut self, pieces: impl IntoIterator<Item = Bytes<'d>>) -> Result<(), Gone> {
+        self.send(pieces, Then::More)
+    }
+
+    fn send<'d>(&mut self, pieces: impl IntoIterator<Item = Bytes<'d>>, then: Then) -> Result<(), Gone> {
+        let pieces = self.within(pieces);
         let length: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
-        if self.overridden.is_some() || length == 0 {
+        if self.overridden.is_some() || (length == 0 && then == Then::More) {
             return Ok(());
         }
         self.passed = true;
-        self.unflushed += length;
-        self.output.pieces(&pieces)
+        self.unflushed = if then == Then::Flush { 0 } else { self.unflushed + length };
+        self.output.send(&pieces, then)
     }
 
     /// Sends a part of an open file.
@@ -228,12 +236,12 @@ impl<'r> Response<'r> {
         self.output.flush()
     }
 
-    /// The response is complete, with a last piece.
-    pub fn complete(&mut self, data: &[u8]) -> i32 {
+    /// The response is complete, with the last pieces.
+    pub fn complete<'d>(&mut self, pieces: impl IntoIterator<Item = Bytes<'d>>) -> i32 {
         if let Some(status) = self.overridden {
             return status;
         }
-        let data = self.within(data);
+        let pieces = self.within(pieces);
         let has_no_body = self.request.head_only();
         if !has_no_body && self.length.is_some_and(|length| self.sent < length) {
             let text = format!(
@@ -244,13 +252,13 @@ impl<'r> Response<'r> {
             log_with_script(self.request, LogLevel::Error, &text);
             self.passed = true;
             // What there is goes out; then the end is not a regular one.
-            if self.output.data(data, false).is_ok() {
+            if self.output.send(&pieces, Then::More).is_ok() {
                 self.output.truncate();
             }
             return OK;
         }
         // A client that has gone does not matter any more: the application has done its part.
-        self.output.end(data).ok();
+        self.output.send(&pieces, Then::End).ok();
         OK
     }
 

@@ -6,6 +6,7 @@
 
 pub mod board;
 pub mod bridge;
+pub mod bytes;
 #[cfg(unix)]
 pub mod descriptors;
 #[cfg(unix)]
@@ -22,3 +23,5 @@ pub mod shared_file;
 pub mod spawn;
 #[cfg(unix)]
 pub mod wake;
+#[cfg(unix)]
+pub mod window;

@@ -6,7 +6,7 @@ use mod_wsgi_core::scoreboard::Scoreboard;
 use mod_wsgi_core::trace_context::TraceParent;
 use mod_wsgi_core::trusted_proxy::{Effects, Header, Network, Rules};
 use mod_wsgi_core::wire::{
-    FilePart, Frame, Hello, Kind, LogRecord, Refusal, RequestHead, ResponseHead, Welcome, put_frame,
+    FilePart, Frame, Hello, Kind, Ledger, LogRecord, Refusal, RequestHead, ResponseHead, WINDOW_ROOM, Welcome, put_frame,
 };
 use mod_wsgi_core::{alias, daemon_options, directive, group_name, response_rules, telemetry};
 use std::sync::atomic::AtomicU64;
@@ -54,6 +54,7 @@ fn read_payload(frame: Frame<'_>) {
             }
         }
         Kind::Body | Kind::Data | Kind::End | Kind::Want | Kind::AskScoreboard => {}
+        Kind::Window | Kind::Placed | Kind::Room => {}
     }
 }
 

@@ -27,6 +27,8 @@ pub const BODY_FAILED: u8 = 2;
 pub const END_CLOSE: u8 = 1;
 /// Flag of [`Kind::End`]: the response is not complete, and the client has to see that.
 pub const END_TRUNCATED: u8 = 2;
+/// Flag of [`Kind::Window`]: it is the one that was passed last on this connection.
+pub const WINDOW_KNOWN: u8 = 1;
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub enum Kind {
     Body = 0x03,
     /// Child to daemon: httpd's scoreboard, an encoded [`crate::scoreboard::Scoreboard`]; empty where there is none to tell.
     Scoreboard = 0x04,
+    /// Child to daemon: there is room in the window; sent where the daemon waits for it.
+    Room = 0x05,
     /// Daemon to child, first on a connection: who serves it.
     Welcome = 0x11,
     /// Daemon to child: status and headers.
@@ -59,6 +63,11 @@ pub enum Kind {
     File = 0x18,
     /// Daemon to child: the application wants to see httpd's scoreboard; the answer is [`Kind::Scoreboard`].
     AskScoreboard = 0x19,
+    /// Daemon to child: the rest of the response body goes through this window. Its open descriptor comes along (`SCM_RIGHTS`),
+    /// unless it is [`WINDOW_KNOWN`].
+    Window = 0x1a,
+    /// Daemon to child: there are pieces in the window; sent where the child waits for them.
+    Placed = 0x1b,
 }
 
 impl Kind {
@@ -68,6 +77,7 @@ impl Kind {
             0x02 => Self::Request,
             0x03 => Self::Body,
             0x04 => Self::Scoreboard,
+            0x05 => Self::Room,
             0x11 => Self::Welcome,
             0x12 => Self::Head,
             0x13 => Self::Data,
@@ -77,6 +87,8 @@ impl Kind {
             0x17 => Self::Refuse,
             0x18 => Self::File,
             0x19 => Self::AskScoreboard,
+            0x1a => Self::Window,
+            0x1b => Self::Placed,
             other => return Err(WireError::UnknownKind(other)),
         })
     }
@@ -87,7 +99,8 @@ impl Kind {
         match self {
             Self::Request | Self::Head | Self::Scoreboard => MAX_HEAD,
             Self::Body | Self::Data | Self::Log => MAX_DATA,
-            Self::Hello | Self::Welcome | Self::Want | Self::End | Self::File | Self::AskScoreboard => 256,
+            Self::Hello | Self::Welcome | Self::Want | Self::End | Self::File => 256,
+            Self::AskScoreboard | Self::Window | Self::Placed | Self::Room => 256,
             Self::Refuse => 4096,
         }
     }

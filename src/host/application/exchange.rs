@@ -17,10 +17,8 @@ pub struct Gone;
 pub enum Tried {
     /// Everything is on its way.
     Sent,
-    /// The rest of it is queued, and has to be sent with [`Exchange::send`].
-    Waits,
-    /// Nothing has been done: the piece has to be sent with [`Exchange::send`].
-    Untried,
+    /// [`Exchange::send`] is needed, for what is queued and so many bytes at the end of the piece.
+    Left(usize),
 }
 
 /// Carries one request. Everything but [`Exchange::head`], [`Exchange::queue`] and [`Exchange::try_send`] may block and is
@@ -48,8 +46,8 @@ pub trait Exchange: Send {
     ///
     /// # Errors
     /// [`Gone`].
-    fn try_send(&mut self, _piece: &[u8]) -> Result<Tried, Gone> {
-        Ok(Tried::Untried)
+    fn try_send(&mut self, piece: &[u8]) -> Result<Tried, Gone> {
+        Ok(Tried::Left(piece.len()))
     }
 
     /// Sends what is queued, and then a part of a file as the rest of the response body. Whoever gets it may move the

@@ -308,8 +308,7 @@ impl Request {
                 inner.tally.output_time += time;
                 return match tried {
                     Ok(Tried::Sent) => Ok(None),
-                    Ok(Tried::Waits) => Ok(Some(&piece[..0])),
-                    Ok(Tried::Untried) => Ok(Some(piece)),
+                    Ok(Tried::Left(length)) => Ok(Some(piece.get(piece.len() - length..).unwrap_or(piece))),
                     Err(Gone) => Err(Failure::Gone),
                 };
             }

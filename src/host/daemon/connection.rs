@@ -1,12 +1,14 @@
 //! A connection from an Apache child: what has come in, and whether it is a whole request.
 
 use super::link::Link;
+use super::window::Windows;
 use mod_wsgi_core::wire::{
     Frame, Hello, Kind, REQUEST_BODY_FOLLOWS, REQUEST_CLAIMED, REQUEST_HAS_BODY, RequestHead, WireError,
 };
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// A connection between two events.
 pub struct Connection {
@@ -53,8 +55,8 @@ pub enum Unit<'a> {
 
 impl Connection {
     /// A connection that was just accepted.
-    pub fn new(socket: OwnedFd) -> Box<Self> {
-        let link = Some(Box::new(Link::new(socket)));
+    pub fn new(socket: OwnedFd, windows: Arc<Windows>) -> Box<Self> {
+        let link = Some(Box::new(Link::new(socket, windows)));
         Box::new(Self { link, input: Vec::with_capacity(8192), greeted: false, registered: false })
     }
 

@@ -1,5 +1,6 @@
 //! Carries one request over the socket to an Apache child.
 
+use super::window::{SMALLEST, Window, Windows};
 use crate::application::exchange::{Exchange, Gone, Tried};
 use crate::ignore;
 use crate::sys::clock;
@@ -7,7 +8,7 @@ use crate::sys::descriptors::Number;
 use crate::sys::socket::QUIET;
 use mod_wsgi_core::wire::{
     BODY_FAILED, BODY_LAST, END_CLOSE, END_TRUNCATED, FRAME_HEADER, FilePart, FrameHeader, HeadTimes, Kind, LogLevel,
-    LogRecord, MAX_DATA, Refusal, patch_length, put_frame, start_frame,
+    LogRecord, MAX_DATA, Refusal, WINDOW_KNOWN, patch_length, put_frame, start_frame,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -17,6 +18,7 @@ use std::any::Any;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The longest log line that is passed on, in bytes; httpd cuts at about 8 KiB.
@@ -27,6 +29,11 @@ const LONGEST_LINE: usize = 16 * 1024;
 const SLICE: Duration = Duration::from_micros(500);
 /// The largest piece, in bytes, that is sent within such a time.
 const MOST_TRIED: usize = 64 * 1024;
+
+/// How many bytes of a response have been sent when it is worth to share memory with Apache for the rest.
+const WORTH_A_WINDOW: u64 = 48 * 1024;
+/// The largest part of a piece that Apache is told of at once, in bytes, so that it need not wait for the whole.
+const MOST_PLACED: usize = 64 * 1024;
 
 /// What is known about the body of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,11 +66,28 @@ pub struct Link {
     welcomed: bool,
     /// Whether sending or reading has failed: nothing more can be said on this connection.
     broken: bool,
+    windows: Arc<Windows>,
+    /// What a large response goes through, or went.
+    window: Option<Window>,
+    /// The name of the window that the child has.
+    announced: Option<u64>,
+    way: Way,
+}
+
+/// How the pieces of a response go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Through the socket, so many bytes so far.
+    Undecided(u64),
+    /// Through the window, all of them: they would lose their order.
+    Window,
+    /// Through the socket.
+    Socket,
 }
 
 impl Link {
     /// A new connection.
-    pub fn new(socket: OwnedFd) -> Self {
+    pub fn new(socket: OwnedFd, windows: Arc<Windows>) -> Self {
         Self {
             socket,
             out: Vec::with_capacity(4096),
@@ -75,13 +99,17 @@ impl Link {
             yielded: Instant::now(),
             welcomed: false,
             broken: false,
+            windows,
+            window: None,
+            announced: None,
+            way: Way::Undecided(0),
         }
     }
 
     /// Begins a request: whether it has a body, and what of it has come already, with the flags of that frame; how long it has
     /// waited, in microseconds, and what time it is.
     pub fn begin(&mut self, has_body: bool, first: Option<(&[u8], u8)>, queued: u64, now: u64) {
-        (self.queued, self.begun) = (queued, now);
+        (self.queued, self.begun, self.way) = (queued, now, Way::Undecided(0));
         self.yielded = Instant::now();
         self.first.clear();
         self.body = match first {
@@ -92,6 +120,13 @@ impl Link {
             None if has_body => Body::Ask,
             None => Body::Ended,
         };
+    }
+
+    /// Ends a request, when its last frame is sent or queued.
+    pub fn end(&mut self) {
+        if let Some(window) = self.window.take().filter(|_| !self.broken) {
+            self.windows.give_back(window);
+        }
     }
 
     /// Whether the child was told who serves it; it is from now on.
@@ -194,6 +229,84 @@ impl Link {
         ignore(self.flush());
     }
 
+    /// Has the rest of the response go through shared memory, if that can be had and told without waiting.
+    fn share(&mut self) -> Result<(), Gone> {
+        self.way = Way::Socket;
+        let Some(mut window) = self.windows.take(self.announced) else { return Ok(()) };
+        window.lend();
+        let length = self.out.len();
+        let is_known = self.announced == Some(window.name());
+        self.put(Kind::Window, if is_known { WINDOW_KNOWN } else { 0 }, b"");
+        if !is_known {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            let files = [window.file()];
+            control.push(SendAncillaryMessage::ScmRights(&files));
+            match sendmsg(&self.socket, &[IoSlice::new(&self.out)], &mut control, QUIET | SendFlags::DONTWAIT) {
+                // The file went with the first byte.
+                Ok(sent) => drop(self.out.drain(..sent)),
+                Err(Errno::INTR | Errno::AGAIN) => {
+                    // Another one takes its place at the next occasion.
+                    self.out.truncate(length);
+                    return Ok(());
+                }
+                Err(_) => {
+                    self.broken = true;
+                    self.out.clear();
+                    return Err(Gone);
+                }
+            }
+            self.announced = Some(window.name());
+        }
+        self.window = Some(window);
+        self.way = Way::Window;
+        Ok(())
+    }
+
+    /// Puts of a piece into shared memory what there is room for, if this response goes that way; answers the rest.
+    fn place<'p>(&mut self, mut piece: &'p [u8]) -> Result<&'p [u8], Gone> {
+        if let Way::Undecided(sent) = &mut self.way {
+            *sent += piece.len() as u64;
+            if *sent >= WORTH_A_WINDOW && piece.len() >= SMALLEST {
+                self.share()?;
+            }
+        }
+        let Some(window) = self.window.as_mut().filter(|_| self.way == Way::Window) else { return Ok(piece) };
+        let mut wake = false;
+        while !piece.is_empty() {
+            let (length, wakes) = window.put(piece);
+            if length == 0 {
+                break;
+            }
+            wake |= wakes;
+            piece = piece.get(length..).unwrap_or_default();
+        }
+        if wake {
+            self.put(Kind::Placed, 0, b"");
+        }
+        Ok(piece)
+    }
+
+    /// Waits until there is room in the window, or the response goes through the socket.
+    fn wait_for_room(&mut self) -> Result<(), Gone> {
+        if !self.window.as_mut().is_some_and(Window::wait) {
+            return Ok(());
+        }
+        let mut header = Vec::with_capacity(FRAME_HEADER);
+        if self.read_exactly(FRAME_HEADER, &mut header).is_err() {
+            // Where the connection is closed for reading only, Apache cannot say anything, and hears all.
+            self.way = Way::Socket;
+            return if self.broken { Err(Gone) } else { Ok(()) };
+        }
+        match FrameHeader::decode(header.try_into().unwrap_or([0; FRAME_HEADER])) {
+            Ok(FrameHeader { kind: Kind::Room, .. }) => Ok(()),
+            _ => {
+                self.broken = true;
+                Err(Gone)
+            }
+        }
+    }
+
     fn write_all(&mut self, piece: &[u8]) -> Result<(), Gone> {
         self.open_data = None;
         if self.broken {
@@ -277,12 +390,24 @@ impl Link {
         if piece.is_empty() {
             return self.flush();
         }
-        for piece in piece.chunks(MAX_DATA as usize) {
-            let header = FrameHeader { kind: Kind::Data, flags: 0, length: piece.len() as u32 };
-            self.out.extend_from_slice(&header.encode());
-            self.write_all(piece)?;
+        for piece in piece.chunks(MOST_PLACED) {
+            let mut rest = self.place(piece)?;
+            while self.way == Way::Window && !rest.is_empty() {
+                self.flush()?;
+                self.wait_for_room()?;
+                rest = self.place(rest)?;
+            }
+            if !rest.is_empty() {
+                self.put_data_header(rest);
+            }
+            self.write_all(rest)?;
         }
         Ok(())
+    }
+
+    fn put_data_header(&mut self, piece: &[u8]) {
+        let header = FrameHeader { kind: Kind::Data, flags: 0, length: piece.len() as u32 };
+        self.out.extend_from_slice(&header.encode());
     }
 }
 
@@ -318,7 +443,19 @@ impl Exchange for Link {
         times.set(self.out.get_mut(at..).unwrap_or_default());
     }
 
-    fn queue(&mut self, piece: &[u8]) {
+    fn queue(&mut self, mut piece: &[u8]) {
+        if self.way == Way::Window {
+            piece = match self.place(piece) {
+                Ok(rest) => rest,
+                // The next that is sent says so.
+                Err(Gone) => return,
+            };
+            if piece.is_empty() {
+                return;
+            }
+            // It cannot wait for room here, and what comes after it cannot overtake it.
+            self.way = Way::Socket;
+        }
         for piece in piece.chunks(MAX_DATA as usize) {
             match self.open_data {
                 Some(at) if self.out.len() - at + piece.len() <= MAX_DATA as usize => {
@@ -337,11 +474,19 @@ impl Exchange for Link {
 
     fn try_send(&mut self, piece: &[u8]) -> Result<Tried, Gone> {
         if piece.len() > MOST_TRIED || piece.is_empty() || self.yielded.elapsed() > SLICE {
-            return Ok(Tried::Untried);
+            return Ok(Tried::Left(piece.len()));
         }
-        let header = FrameHeader { kind: Kind::Data, flags: 0, length: piece.len() as u32 };
-        self.out.extend_from_slice(&header.encode());
-        Ok(if self.try_out(piece)? { Tried::Sent } else { Tried::Waits })
+        let rest = self.place(piece)?;
+        let (rest, left) = match self.way {
+            Way::Window => (&rest[..0], rest.len()),
+            _ => (rest, 0),
+        };
+        if !rest.is_empty() {
+            self.put_data_header(rest);
+        } else if self.out.is_empty() && !self.broken {
+            return Ok(if left == 0 { Tried::Sent } else { Tried::Left(left) });
+        }
+        Ok(if self.try_out(rest)? && left == 0 { Tried::Sent } else { Tried::Left(left) })
     }
 
     fn send(&mut self, piece: &[u8]) -> Result<(), Gone> {

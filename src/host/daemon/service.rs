@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::reason::{FirstReason, Reason};
+use super::window::Windows;
 use super::worker;
 use crate::application::interpreters::Interpreters;
 use crate::application::progress::{Glimpse, Progress};
@@ -45,6 +46,8 @@ pub struct Service {
     pub poller: Poller,
     /// Which threads wait on it.
     pub roster: Arc<Roster>,
+    /// What large responses go through.
+    pub windows: Arc<Windows>,
     place: Place,
     slots: Mutex<Vec<Slot>>,
     /// How many slots are not free.
@@ -91,6 +94,7 @@ impl Service {
             listener,
             poller: Poller::new()?,
             roster: Arc::default(),
+            windows: Arc::new(Windows::new(launch.threads)),
             place,
             slots: Mutex::default(),
             open: AtomicUsize::new(0),

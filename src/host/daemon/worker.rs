@@ -84,7 +84,7 @@ fn accept(service: &Service, progress: &'static Progress) {
     socket::widen(&socket, &service.listener);
     let name = service.reserve();
     // A child sends its request right behind its greeting, so that it is most likely there.
-    look_at(service, progress, name, Connection::new(socket));
+    look_at(service, progress, name, Connection::new(socket, Arc::clone(&service.windows)));
 }
 
 /// Reads what has come on a connection, runs the requests in it, and lets it wait for the next one.
@@ -213,6 +213,7 @@ fn answer(
         }
         Err(gone) => Err(gone),
     };
+    link.end();
     connection.input.drain(..length);
     // What one large request needed is not kept for small ones.
     if connection.input.is_empty() && connection.input.capacity() > 256 * 1024 {

@@ -4,10 +4,22 @@ use std::marker::PhantomData;
 
 use super::ffi;
 use super::request::Request;
+use crate::sys::bytes::Bytes;
 
 /// The client is gone, or a filter has ended the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone;
+
+/// What comes behind pieces of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// More of them, so that filters may keep these for a while.
+    More,
+    /// Nothing for a while: they are to go out right now.
+    Flush,
+    /// The end of the response.
+    End,
+}
 
 /// The way a response body goes out. One brigade is used again for every piece.
 pub struct Output<'r> {
@@ -29,14 +41,14 @@ impl<'r> Output<'r> {
         Self { request, brigade, allocator, borrow: PhantomData }
     }
 
-    /// Adds a piece; it must stay as it is until the next [`Output::pass`], which sends or copies it.
+    /// Adds a piece.
     ///
     /// # Safety
-    /// `data` lives, unchanged, until the next call of `pass` has returned.
-    unsafe fn add(&mut self, data: &[u8]) {
+    /// It stays where it is until the next call of `pass` has returned, which sends or copies it.
+    unsafe fn add(&mut self, piece: Bytes<'_>) {
         // SAFETY: by the caller's promise; filters that keep a transient bucket copy it first (apr_buckets.h).
         unsafe {
-            let bucket = ffi::apr_bucket_transient_create(data.as_ptr().cast(), data.len() as _, self.allocator);
+            let bucket = ffi::apr_bucket_transient_create(piece.as_ptr().cast(), piece.len() as _, self.allocator);
             ffi::wsgi_shim_insert_tail(self.brigade, bucket);
         }
     }
@@ -59,29 +71,19 @@ impl<'r> Output<'r> {
         unsafe { ffi::wsgi_shim_insert_tail(self.brigade, ffi::apr_bucket_eos_create(self.allocator)) };
     }
 
-    /// Sends a piece; right now, if `flush`.
+    /// Sends pieces together.
     ///
     /// # Errors
     /// [`Gone`].
-    pub fn data(&mut self, data: &[u8], flush: bool) -> Result<(), Gone> {
-        if !data.is_empty() {
-            // SAFETY: `data` is borrowed until after `pass`.
-            unsafe { self.add(data) };
-        }
-        if flush {
-            self.flush_bucket();
-        }
-        self.pass()
-    }
-
-    /// Sends several pieces together.
-    ///
-    /// # Errors
-    /// [`Gone`].
-    pub fn pieces(&mut self, pieces: &[&[u8]]) -> Result<(), Gone> {
+    pub fn send(&mut self, pieces: &[Bytes<'_>], then: Then) -> Result<(), Gone> {
         for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
             // SAFETY: the pieces are borrowed until after `pass`.
-            unsafe { self.add(piece) };
+            unsafe { self.add(*piece) };
+        }
+        match then {
+            Then::More => {}
+            Then::Flush => self.flush_bucket(),
+            Then::End => self.end_bucket(),
         }
         self.pass()
     }
@@ -92,19 +94,6 @@ impl<'r> Output<'r> {
     /// [`Gone`].
     pub fn flush(&mut self) -> Result<(), Gone> {
         self.flush_bucket();
-        self.pass()
-    }
-
-    /// Ends the response, with a last piece.
-    ///
-    /// # Errors
-    /// [`Gone`].
-    pub fn end(&mut self, data: &[u8]) -> Result<(), Gone> {
-        if !data.is_empty() {
-            // SAFETY: `data` is borrowed until after `pass`.
-            unsafe { self.add(data) };
-        }
-        self.end_bucket();
         self.pass()
     }
 

@@ -2,7 +2,6 @@
 
 use std::ffi::CStr;
 
-use super::ffi;
 use super::request::Request;
 
 /// The filters of httpd itself that pass the bytes of a body on and never look at them.

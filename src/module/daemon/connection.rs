@@ -9,11 +9,15 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use mod_wsgi_core::wire::{FRAME_HEADER, FrameHeader, Hello, Kind, REQUEST_CLAIMED, WireError};
+use mod_wsgi_core::wire::{
+    FRAME_HEADER, FrameHeader, Hello, Kind, Placed, REQUEST_CLAIMED, WINDOW_KNOWN, WireError, put_frame,
+};
 
 use crate::apache::client::ClientSocket;
 use crate::sys::board::Board;
+use crate::sys::bytes::Bytes;
 use crate::sys::descriptors;
+use crate::sys::window::Window;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::net::{SocketAddrUnix, sockopt};
 
@@ -61,15 +65,27 @@ pub struct Connection {
     files: VecDeque<OwnedFd>,
     /// Whether the next request has been counted as load of its process.
     claimed: bool,
+    /// The memory that its process shares, once that has passed it.
+    window: Option<Window>,
     /// Room for [`Connection::parts`].
-    ranges: Vec<Range<usize>>,
+    places: Vec<Place>,
+}
+
+/// Where a piece of a response body is.
+#[derive(Debug, Clone)]
+enum Place {
+    /// Here in the buffer.
+    Read(Range<usize>),
+    /// In the window.
+    Shared(Placed),
 }
 
 /// What is here of a response body.
 #[derive(Debug)]
 pub struct Parts<'c> {
     buffer: &'c [u8],
-    ranges: &'c [Range<usize>],
+    window: Option<&'c Window>,
+    places: &'c [Place],
     /// How many bytes of the last payload are not here yet.
     pub left: usize,
     /// The end of the response, where it follows and is here already.
@@ -78,6 +94,9 @@ pub struct Parts<'c> {
 
 /// How many pieces go to httpd together.
 const MOST_PARTS: usize = 16;
+
+/// How many bytes of a window go to httpd together, or a little more: their room is then free again.
+const MOST_PLACED: u32 = 64 * 1024;
 
 /// Room for what one read may bring.
 const READ_AHEAD: usize = 64 * 1024;
@@ -106,7 +125,8 @@ impl Connection {
             slot: None,
             files: VecDeque::new(),
             claimed: false,
-            ranges: Vec::new(),
+            window: None,
+            places: Vec::new(),
         })
     }
 
@@ -252,17 +272,17 @@ impl Connection {
         if !self.has_more() {
             self.fill()?;
         }
-        self.ranges.clear();
+        self.places.clear();
         let (mut left, mut end) = (left, None);
         loop {
             let to = self.used + self.ahead().len().min(left);
-            self.ranges.push(self.used..to);
+            self.places.push(Place::Read(self.used..to));
             left -= to - self.used;
             self.used = to;
             let next = self.ahead().first_chunk::<FRAME_HEADER>().filter(|_| left == 0);
             match next.and_then(|header| FrameHeader::decode(*header).ok()) {
                 Some(header) if header.kind == Kind::End && header.length == 0 => end = Some(header),
-                Some(header) if header.kind == Kind::Data && self.ranges.len() < MOST_PARTS => {
+                Some(header) if header.kind == Kind::Data && self.places.len() < MOST_PARTS => {
                     left = header.length as usize;
                     self.used += FRAME_HEADER;
                     if left > 0 && self.has_more() {
@@ -274,7 +294,64 @@ impl Connection {
             self.used += end.map_or(0, |_| FRAME_HEADER);
             break;
         }
-        Ok(Parts { buffer: &self.buffer, ranges: &self.ranges, left, end })
+        Ok(self.collected(left, end))
+    }
+
+    /// Whether there are pieces in the window.
+    pub fn has_placed(&self) -> bool {
+        self.window.as_ref().is_some_and(Window::has_next)
+    }
+
+    /// Pieces in the window. They have to be [done](Connection::done) with.
+    pub fn placed(&mut self) -> Result<Parts<'_>, ReadError> {
+        self.places.clear();
+        let mut bytes = 0;
+        while bytes < MOST_PLACED && self.places.len() < MOST_PARTS {
+            let next = self.window.as_mut().map_or(Ok(None), Window::next).map_err(ReadError::Garbage)?;
+            let Some(placed) = next else { break };
+            bytes += placed.length;
+            self.places.push(Place::Shared(placed));
+        }
+        Ok(self.collected(0, None))
+    }
+
+    fn collected(&self, left: usize, end: Option<FrameHeader>) -> Parts<'_> {
+        Parts { buffer: &self.buffer, window: self.window.as_ref(), places: &self.places, left, end }
+    }
+
+    /// The pieces in the window that were given are not needed any longer.
+    pub fn done(&mut self) -> std::io::Result<()> {
+        self.places.clear();
+        if !self.window.as_ref().is_some_and(Window::finish) {
+            return Ok(());
+        }
+        let mut frame = Vec::with_capacity(FRAME_HEADER);
+        put_frame(&mut frame, Kind::Room, 0, b"");
+        self.send(&frame)
+    }
+
+    /// Has the daemon send a frame for its next piece in the window; `false` where there is one already.
+    pub fn listen(&self) -> bool {
+        self.window.as_ref().is_none_or(Window::listen)
+    }
+
+    /// The daemon lends its window to the response: one that has come along, or the one that it has passed before.
+    pub fn open_window(&mut self, flags: u8) -> Result<(), ReadError> {
+        let garbage = |what| ReadError::Garbage(WireError::BadValue(what));
+        if flags & WINDOW_KNOWN == 0 {
+            let file = self.take_file().ok_or(garbage("window without a descriptor"))?;
+            self.window = Window::map(&file).map_err(|error| ReadError::Failed(error.into()))?;
+        }
+        let window = self.window.as_mut().ok_or(garbage("file that is to be a window"))?;
+        window.open();
+        Ok(())
+    }
+
+    /// The response is at its end.
+    pub fn close_window(&mut self) {
+        if let Some(window) = &mut self.window {
+            window.close();
+        }
     }
 
     /// Reads what is there, without waiting; whether there was anything. A fault is met again by who waits.
@@ -290,19 +367,36 @@ impl Connection {
     }
 }
 
-impl<'c> Parts<'c> {
-    /// The piece, where there is one only.
-    pub fn only(&self) -> Option<&'c [u8]> {
-        match self.ranges {
-            [range] => self.buffer.get(range.clone()),
-            _ => None,
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(window) = self.window.as_ref().filter(|window| window.is_open()) {
+            // In the middle of a response. The daemon is to notice with its next piece, not when the window is full.
+            self.stream.shutdown(std::net::Shutdown::Both).ok();
+            let _ = window.listen();
         }
+    }
+}
+
+impl<'c> Parts<'c> {
+    /// Whether they are in memory that another process can change.
+    pub fn are_shared(&self) -> bool {
+        matches!(self.places, [Place::Shared(_), ..])
     }
 
     /// Each piece.
-    pub fn iter(&self) -> impl Iterator<Item = &'c [u8]> {
-        let buffer = self.buffer;
-        self.ranges.iter().map(|range| buffer.get(range.clone()).unwrap_or_default())
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Bytes<'c>> {
+        let (buffer, window) = (self.buffer, self.window);
+        self.places.iter().map(move |place| match place {
+            Place::Read(range) => Bytes::from(buffer.get(range.clone()).unwrap_or_default()),
+            Place::Shared(placed) => window.map_or(Bytes::from(&b""[..]), |window| window.bytes(*placed)),
+        })
+    }
+
+    /// A copy of all.
+    pub fn copy(&self) -> Vec<u8> {
+        let mut copy = Vec::with_capacity(self.iter().map(Bytes::len).sum());
+        self.iter().for_each(|piece| piece.append_to(&mut copy));
+        copy
     }
 }
 

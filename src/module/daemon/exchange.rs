@@ -8,7 +8,7 @@ use mod_wsgi_core::wire::{
     MAX_HEAD, Refusal, Welcome, WireError, put_frame,
 };
 
-use super::connection::{Connection, GLANCE, ReadError};
+use super::connection::{Connection, GLANCE, Parts, ReadError};
 use super::{Encoded, Times};
 use crate::apache::OK;
 use crate::apache::body::{Body, Piece};
@@ -20,6 +20,7 @@ use crate::apache::scoreboard;
 use crate::handler::{INTERNAL_ERROR, Resolved, Status, log_with_script, refuse};
 use crate::response::Response;
 use crate::startup::ClientGroup;
+use crate::sys::bytes::Bytes;
 
 const BAD_GATEWAY: Status = 502;
 const GATEWAY_TIMEOUT: Status = 504;
@@ -50,12 +51,12 @@ impl Held {
         self.0.iter().map(|piece| piece.len() as u64).sum()
     }
 
-    fn add(&mut self, part: &[u8]) {
+    fn add(&mut self, part: Bytes<'_>) {
         match self.0.last_mut() {
-            Some(last) if last.capacity() - last.len() >= part.len() => last.extend_from_slice(part),
+            Some(last) if last.capacity() - last.len() >= part.len() => part.append_to(last),
             _ => {
                 let mut piece = Vec::with_capacity(part.len().max(Self::PIECE));
-                piece.extend_from_slice(part);
+                part.append_to(&mut piece);
                 self.0.push(piece);
             }
         }
@@ -187,20 +188,26 @@ impl<'x> Exchange<'x> {
     fn ended(mut self, end: End) -> Outcome {
         // A client that has gone does not matter any more: the application has done its part.
         self.release().ok();
+        self.connection.close_window();
         let connection = end.keep.then_some(self.connection);
         let status = match end.completed {
             Some(status) => status,
             // The daemon has logged why.
             None if end.truncated => self.response.fail(INTERNAL_ERROR),
-            None if self.response.has_head() => self.response.complete(b""),
+            None if self.response.has_head() => self.response.complete([]),
             None => INTERNAL_ERROR,
         };
         Outcome::Answered(status, connection)
     }
 
-    /// Reads one frame and does what it says.
+    /// Reads one frame and does what it says, or passes on what is in the window.
     fn step(&mut self) -> Result<Next, Stop> {
-        let header = self.next_header()?;
+        let Some(header) = self.next_header()? else {
+            self.pass_placed()?;
+            return Ok(Next::Go);
+        };
+        // What the daemon has told of before comes first.
+        while self.pass_placed()? {}
         if header.kind != Kind::Welcome {
             self.heard = true;
         }
@@ -245,6 +252,7 @@ impl<'x> Exchange<'x> {
                 let access = FileAccess { sendfile: self.sendfile, map };
                 self.response.file(file, part.offset, part.length, access)?;
             }
+            Kind::Window => self.connection.open_window(header.flags)?,
             Kind::Welcome => {
                 let welcome = Welcome::decode(payload).map_err(|error| Stop::Read(ReadError::Garbage(error)))?;
                 self.connection.set_slot(welcome.slot);
@@ -264,10 +272,14 @@ impl<'x> Exchange<'x> {
         }
     }
 
-    /// Waits for the next frame; before that, what has come of the response goes on its way to the client.
-    fn next_header(&mut self) -> Result<FrameHeader, Stop> {
+    /// Waits for the next frame, or a piece in the window: then there is no frame. Before that, what has come of the response
+    /// goes on its way to the client.
+    fn next_header(&mut self) -> Result<Option<FrameHeader>, Stop> {
         let begun = Instant::now();
         loop {
+            if !self.connection.has_more() && !self.connection.listen() {
+                return Ok(None);
+            }
             let waits = self.response.unflushed() > 0 || !self.held.is_empty();
             if waits && !self.connection.look() && !self.connection.wait(self.times.flush_delay) {
                 if self.is_client_ready() {
@@ -290,7 +302,7 @@ impl<'x> Exchange<'x> {
                         return Err(Stop::TooLong);
                     }
                 }
-                header => return Ok(header?),
+                header => return Ok(Some(header?)),
             }
         }
     }
@@ -333,47 +345,44 @@ impl<'x> Exchange<'x> {
         let mut left = length;
         let begun = Instant::now();
         while left > 0 {
-            let hold = self.hold_back();
-            if !hold {
-                self.release()?;
-                if !self.connection.has_more() && self.response.unflushed() >= self.times.flush_bytes {
-                    self.response.flush()?;
-                }
-            }
+            let hold = self.make_way()?;
             let parts = match self.connection.parts(left) {
                 Err(ReadError::Quiet) if begun.elapsed() < self.times.socket || self.times.socket.is_zero() => continue,
                 parts => parts?,
             };
             left = parts.left;
-            let end = parts.end.map(|header| End::new(header.flags));
-            if hold {
-                parts.iter().for_each(|part| self.held.add(part));
-                match end {
-                    Some(end) => return Ok(Next::End(end)),
-                    None => continue,
-                }
-            }
-            match end {
-                Some(end) if !end.truncated => {
-                    // httpd tells the length of a body that it sees along with its end. That is not to hang on what was
-                    // faster, so it is of one piece only.
-                    let last = match parts.only() {
-                        Some(piece) => piece,
-                        None => {
-                            self.response.pieces(parts.iter())?;
-                            b""
-                        }
-                    };
-                    return Ok(Next::End(End { completed: Some(self.response.complete(last)), ..end }));
-                }
-                Some(end) => {
-                    self.response.pieces(parts.iter())?;
-                    return Ok(Next::End(end));
-                }
-                None => self.response.pieces(parts.iter())?,
+            if let Some(end) = pass(self.request, &mut self.response, hold.then_some(&mut self.held), &parts)? {
+                return Ok(Next::End(end));
             }
         }
         Ok(Next::Go)
+    }
+
+    /// The same for pieces in the window; whether there were any.
+    fn pass_placed(&mut self) -> Result<bool, Stop> {
+        if !self.connection.has_placed() {
+            return Ok(false);
+        }
+        let hold = self.make_way()?;
+        let parts = self.connection.placed()?;
+        pass(self.request, &mut self.response, hold.then_some(&mut self.held), &parts)?;
+        match self.connection.done() {
+            // It may have closed the connection for reading.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(true),
+            done => done.map(|()| true).map_err(|error| Stop::Read(ReadError::Failed(error))),
+        }
+    }
+
+    /// Passes on what has to go before the next piece; whether that is to be held back instead.
+    fn make_way(&mut self) -> Result<bool, Stop> {
+        let hold = self.hold_back();
+        if !hold {
+            self.release()?;
+            if !self.connection.has_more() && self.response.unflushed() >= self.times.flush_bytes {
+                self.response.flush()?;
+            }
+        }
+        Ok(hold)
     }
 
     /// Gives the scoreboard, if the group may see it.
@@ -461,5 +470,37 @@ impl<'x> Exchange<'x> {
             ),
         };
         self.response.fail(refuse(self.request, status, &text))
+    }
+}
+
+/// Passes on what is here of a response body, or has it held back; the end of the response, where it was here too.
+fn pass(
+    request: Request<'_>,
+    response: &mut Response<'_>,
+    held: Option<&mut Held>,
+    parts: &Parts<'_>,
+) -> Result<Option<End>, Stop> {
+    let end = parts.end.map(|header| End::new(header.flags));
+    if let Some(held) = held {
+        parts.iter().for_each(|part| held.add(part));
+        return Ok(end);
+    }
+    // Filters are not to see bytes that change under their eyes.
+    let copy = if parts.are_shared() && !request.body_goes_unseen() { parts.copy() } else { Vec::new() };
+    let pieces: Vec<_> = if copy.is_empty() { parts.iter().collect() } else { vec![Bytes::from(&copy[..])] };
+    match end {
+        // httpd tells the length of a body that it sees along with its end. That is not to hang on what was faster, so where
+        // nothing was passed before, it is of one piece only.
+        Some(end) if !end.truncated && (response.has_passed() || pieces.len() == 1) => {
+            Ok(Some(End { completed: Some(response.complete(pieces)), ..end }))
+        }
+        Some(end) if !end.truncated => {
+            response.pieces(pieces)?;
+            Ok(Some(End { completed: Some(response.complete([])), ..end }))
+        }
+        end => {
+            response.pieces(pieces)?;
+            Ok(end)
+        }
     }
 }
