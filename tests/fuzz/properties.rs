@@ -6,7 +6,8 @@ use mod_wsgi_core::scoreboard::Scoreboard;
 use mod_wsgi_core::trace_context::TraceParent;
 use mod_wsgi_core::trusted_proxy::{Effects, Header, Network, Rules};
 use mod_wsgi_core::wire::{
-    FilePart, Frame, Hello, Kind, Ledger, LogRecord, Refusal, RequestHead, ResponseHead, WINDOW_ROOM, Welcome, put_frame,
+    FilePart, Frame, Hello, Kind, Ledger, LogRecord, Refusal, RequestHead, ResponseHead, WINDOW_ROOM, Welcome,
+    put_frame,
 };
 use mod_wsgi_core::{alias, daemon_options, directive, group_name, response_rules, telemetry};
 use std::sync::atomic::AtomicU64;
@@ -192,5 +193,11 @@ pub fn board(data: &[u8]) {
         std::hint::black_box(Exemplars(&words).get(bucket));
     }
     std::hint::black_box(Listed::read(&words));
+    // The ledger of a window is memory that a daemon writes, too.
+    for piece in Ledger::new(&words).iter().flat_map(|ledger| (0..300).map(|number| ledger.piece(number))) {
+        if let Ok(Some(placed)) = piece {
+            assert!(placed.length > 0 && u64::from(placed.at) + u64::from(placed.length) <= u64::from(WINDOW_ROOM));
+        }
+    }
     Interpreters(&words).count(b"a name", 200, 1);
 }

@@ -1,5 +1,6 @@
 """The wire between an Apache child and a daemon process, as a test needs it. Source: src/core/wire.rs."""
 
+import mmap
 import os
 import re
 import socket
@@ -23,12 +24,13 @@ VERSION = build()
 KEYS = re.findall(r'^    [A-Z_]+ = "(.*)",', (SOURCE / "wire/keys.rs").read_text(), re.M)
 PROTOCOL = int(re.search(r"PROTOCOL: u16 = (\d+)", (SOURCE / "wire.rs").read_text())[1])
 
-HELLO, REQUEST, BODY, SCOREBOARD = 1, 2, 3, 4
-WELCOME, HEAD, DATA, END, WANT, LOG, REFUSE, FILE, ASK_SCOREBOARD = range(0x11, 0x1a)
+HELLO, REQUEST, BODY, SCOREBOARD, ROOM = 1, 2, 3, 4, 5
+WELCOME, HEAD, DATA, END, WANT, LOG, REFUSE, FILE, ASK_SCOREBOARD, WINDOW, PLACED = range(0x11, 0x1c)
 DEBUG = 7
 HAS_BODY, BODY_FOLLOWS = 1, 2
 LAST, FAILED = 1, 2
 CLOSE, TRUNCATED = 1, 2
+KNOWN = 1
 RELOADING, IGNORE_ACTIVITY = 1, 2
 
 
@@ -66,6 +68,8 @@ class Response:
         self.records = []
         """Level, file and line of the records in `log`."""
         self.file = None
+        self.shared = 0
+        """How many pieces came through shared memory."""
 
     @property
     def complete(self):
@@ -108,6 +112,35 @@ class Response:
             self.end = flags
 
 
+class Window:
+    """Memory that a daemon shares with a child. Source: src/core/wire/window.rs."""
+
+    BEGIN, PLACES, MOST = 4096, 40, 256
+    TOLD, DONE, LISTENS, WAITS, LENT = range(0, 40, 8)
+
+    def __init__(self, file):
+        self.memory = mmap.mmap(file, os.fstat(file).st_size)
+        self.read = None
+        """How many pieces were read, while the window is lent."""
+
+    def word(self, number):
+        return struct.unpack_from("=Q", self.memory, 8 * number)[0]
+
+    def set(self, number, value):
+        struct.pack_into("=Q", self.memory, 8 * number, value)
+
+    def pieces(self):
+        while self.read is not None and self.word(self.TOLD) != self.read:
+            place = self.word(self.PLACES + self.read % self.MOST)
+            begin, length = self.BEGIN + (place >> 32), place & 0xffffffff
+            yield self.memory[begin:begin + length]
+            self.read += 1
+
+    def close(self):
+        self.read = None
+        self.set(self.LENT, 0)
+
+
 class Child:
     """A connection as an Apache child makes it."""
 
@@ -119,6 +152,8 @@ class Child:
         self.waiting = hello() if greeting is None else greeting
         self.scoreboard = b""
         """What is answered when a daemon asks for it."""
+        self.window, self.windows = None, 0
+        """What the daemon shares, and how often it has passed another one."""
 
     def close(self):
         self.socket.close()
@@ -130,8 +165,8 @@ class Child:
     def exactly(self, length):
         while len(self.buffer) < length:
             received, files, _, _ = socket.recv_fds(self.socket, 1 << 18, 4)
-            # A file comes with its frame, and what is sent behind that is not received together with it.
-            assert not files or (len(files) == 1 and received[-24] == FILE)
+            # A file comes with its frame, or what was sent with it; what is sent behind that is not received together with it.
+            assert not files or (len(files) == 1 and (received[-24:-23] == bytes([FILE]) or received[-8] == WINDOW))
             self.files += files
             if not received:
                 raise ConnectionError("the daemon has closed the connection")
@@ -143,11 +178,45 @@ class Child:
         kind, flags, _, length = struct.unpack("<BBHI", self.exactly(8))
         return kind, flags, self.exactly(length)
 
+    def empty_window(self, response):
+        """Takes what is in the window, and has the daemon tell of what comes."""
+        window = self.window
+        if window is None or window.read is None:
+            return
+        while True:
+            for piece in window.pieces():
+                response.body += piece
+                response.shared += 1
+                window.set(window.DONE, window.read + 1)
+                if window.word(window.WAITS):
+                    # The daemon may be just about to find out that it need not wait; there is no atomic exchange here.
+                    time.sleep(0.02)
+                    if window.word(window.WAITS):
+                        window.set(window.WAITS, 0)
+                        self.send(frame(ROOM))
+            window.set(window.LISTENS, 1)
+            if window.word(window.TOLD) == window.read:
+                return
+
+    def open_window(self, flags):
+        if not flags & KNOWN:
+            file = self.files.pop()
+            self.window, self.windows = Window(file), self.windows + 1
+            os.close(file)
+        self.window.read = self.window.word(Window.DONE)
+
     def answer(self, body=(), stop_after=None):
         """Reads frames until the request is over; gives pieces of `body` as they are asked for."""
         body, response, self.asked = iter(body), Response(), []
         while True:
+            self.empty_window(response)
             kind, flags, payload = self.frame()
+            # What was told before the frame was sent.
+            self.empty_window(response)
+            if kind == WINDOW:
+                self.open_window(flags)
+            if kind in (END, REFUSE) and self.window:
+                self.window.close()
             if kind == WELCOME:
                 self.pid, self.slot = struct.unpack("<II", payload)
             elif kind == WANT:
@@ -166,8 +235,13 @@ class Child:
             if kind in (END, REFUSE) or kind == stop_after:
                 return response
 
-    def ask(self, script, path="/", body=None, first=None, environ=(), **how):
+    def ask(self, script, path="/", body=None, **how):
         """Sends a request and reads its answer. `first` travels with the head, `body` is a sequence of pieces."""
+        self.begin(script, path, body, **how)
+        return self.answer(body or ())
+
+    def begin(self, script, path="/", body=None, first=None, environ=(), **how):
+        """Sends a request."""
         flags = (HAS_BODY if body is not None else 0) | (HAS_BODY | BODY_FOLLOWS if first is not None else 0)
         values = {"REQUEST_METHOD": "GET" if body is None else "POST", "PATH_INFO": path, "SCRIPT_NAME": "",
                   "QUERY_STRING": "", "SERVER_NAME": "test", "SERVER_PORT": "80", "SCRIPT_FILENAME": str(script),
@@ -176,4 +250,3 @@ class Child:
         if first is not None:
             data += frame(BODY, first, 0 if body else LAST)
         self.send(data)
-        return self.answer(body or ())

@@ -2,8 +2,8 @@
 
 use mod_wsgi_core::launch::{Launch, Message, Preload};
 use mod_wsgi_core::wire::{
-    Hello, Key, Kind, LogLevel, LogRecord, RELOADING, Refusal, RequestHeadWriter, ResponseHeadWriter, Welcome,
-    patch_length, put_frame, start_frame,
+    Hello, Key, Kind, Ledger, LogLevel, LogRecord, Placed, RELOADING, Refusal, RequestHeadWriter, ResponseHeadWriter,
+    Welcome, patch_length, put_frame, start_frame,
 };
 use mod_wsgi_fuzz as properties;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -129,8 +129,12 @@ fn a_board_that_a_daemon_has_written_at_will_is_read() {
     Events(&words[..Events::WORDS]).add(&event);
     let events = written();
     Interpreters(&words).count(b"site", 200, 7);
+    let interpreters = written();
+    if let Some(ledger) = Ledger::new(&words) {
+        (0..40).for_each(|number| drop(ledger.tell(number, Placed { at: 4096, length: 16384 })));
+    }
     let mut random = Random(7);
-    for valid in [seat, events, written()] {
+    for valid in [seat, events, interpreters, written()] {
         properties::board(&valid);
         // Large, so that fewer are enough.
         for _ in 0..ROUNDS / 100 {
