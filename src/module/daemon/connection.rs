@@ -96,7 +96,7 @@ pub struct Parts<'c> {
 const MOST_PARTS: usize = 16;
 
 /// How many bytes of a window go to httpd together, or a little more: their room is then free again.
-const MOST_PLACED: u32 = 64 * 1024;
+const MOST_PLACED: u32 = 32 * 1024;
 
 /// Room for what one read may bring.
 const READ_AHEAD: usize = 64 * 1024;
