@@ -124,10 +124,11 @@ class Window:
         """How many pieces were read, while the window is lent."""
 
     def word(self, number):
-        return struct.unpack_from("=Q", self.memory, 8 * number)[0]
+        return struct.unpack_from("Q", self.memory, 8 * number)[0]
 
     def set(self, number, value):
-        struct.pack_into("=Q", self.memory, 8 * number, value)
+        # In one go, as the format without a byte order is written.
+        struct.pack_into("Q", self.memory, 8 * number, value)
 
     def pieces(self):
         while self.read is not None and self.word(self.TOLD) != self.read:
