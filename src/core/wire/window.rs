@@ -157,6 +157,12 @@ impl<'m> Ledger<'m> {
         self.told.load(Ordering::SeqCst) == number
     }
 
+    /// The child goes in the middle of a response, and has closed the connection: the daemon is to send a frame with its next piece,
+    /// which fails.
+    pub fn abandon(&self) {
+        self.listens.store(1, Ordering::SeqCst);
+    }
+
     /// The child is done with all pieces before the one with that number. Answers whether the daemon has to be woken.
     #[must_use]
     pub fn finish(&self, number: u64) -> bool {

@@ -372,7 +372,7 @@ impl Drop for Connection {
         if let Some(window) = self.window.as_ref().filter(|window| window.is_open()) {
             // In the middle of a response. The daemon is to notice with its next piece, not when the window is full.
             self.stream.shutdown(std::net::Shutdown::Both).ok();
-            let _ = window.listen();
+            window.abandon();
         }
     }
 }

@@ -101,6 +101,13 @@ impl Window {
         self.next.zip(self.ledger()).is_some_and(|(number, ledger)| ledger.finish(number))
     }
 
+    /// The connection was closed in the middle of a response, which the daemon is to notice.
+    pub fn abandon(&self) {
+        if let Some(ledger) = self.next.and_then(|_| self.ledger()) {
+            ledger.abandon();
+        }
+    }
+
     /// Has the daemon send a frame with its next piece; `false` where there is one already.
     #[must_use]
     pub fn listen(&self) -> bool {
