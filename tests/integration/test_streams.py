@@ -5,8 +5,6 @@ import concurrent.futures
 import random
 import socket
 
-import pytest
-
 from harness import httpd_program, processes
 
 APPLICATION = """
@@ -93,7 +91,6 @@ class TestManyThroughAFilter(TestMany):
         site.add(httpd_program.load_modules("filter", "substitute"), "AddOutputFilterByType SUBSTITUTE text/plain", "SubstituteMaxLineLength 64m", 'Substitute "s/~/-/n"')
 
 
-@pytest.mark.ours_only("the C module finds out when the socket is full")
 class TestLeaving:
     mpms = ("event",)
     modes = ("daemon",)
