@@ -15,16 +15,25 @@ from harness import processes
 
 ROUNDS = int(os.environ.get("WSGI_TEST_ROUNDS", "1"))
 UPLOAD = b"0123456789abcdef" * 8192  # 128 KiB
+STREAM = b"".join(b"%015d," % number * 1024 for number in range(30))  # 480 KiB, in pieces of 16
 
 APPLICATION = """
     import hashlib
     import os
     import time
 
+    def pieces():
+        for number in range(30):
+            time.sleep(0.005)
+            yield b"%015d," % number * 1024
+
     def application(environ, start_response):
         path = environ["PATH_INFO"]
         if path == "/slow":
             time.sleep(2)
+        if path == "/stream":
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return pieces()
         body = os.getpid()
         if path == "/upload":
             body = hashlib.md5(environ["wsgi.input"].read()).hexdigest()
@@ -42,10 +51,11 @@ def configure(site, options=""):
 class Load:
     """Clients that ask again and again, and remember every answer that is not as it should be."""
 
-    def __init__(self, port, kept=2, single=2, slow=1, uploads=1):
+    def __init__(self, port, kept=2, single=2, slow=1, uploads=1, streams=1):
         self.port, self.stopped, self.faults, self.served = port, threading.Event(), [], 0
         kinds = [self.keep_asking] * kept + [lambda: self.ask_anew("/large")] * single
         kinds += [lambda: self.ask_anew("/slow")] * slow + [self.upload] * uploads
+        kinds += [lambda: self.ask_anew("/stream", STREAM)] * streams
         self.threads = [threading.Thread(target=kind) for kind in kinds]
 
     def check(self, what, response, expected=None):
@@ -91,10 +101,10 @@ class Load:
         finally:
             connection.close()
 
-    def ask_anew(self, path):
+    def ask_anew(self, path, expected=None):
         def ask():
             response, body = self.once("GET", path)
-            if response.status != 200 or not body:
+            if response.status != 200 or not body or body != (expected or body):
                 self.faults.append((path, response.status, body[:200]))
             self.served += 1
         self.watched(path, ask)
