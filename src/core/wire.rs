@@ -37,7 +37,7 @@ pub use request::{IGNORE_ACTIVITY, RELOADING, RequestHead, RequestHeadWriter, se
 pub use response::{
     FilePart, HeadTimes, Headers, Hello, LogLevel, LogRecord, Refusal, ResponseHead, ResponseHeadWriter, Welcome,
 };
-pub use window::{Ledger, MOST_PLACED, Placed, WINDOW_BEGIN, WINDOW_ROOM, WINDOW_SIZE};
+pub use window::{Ledger, MOST_PIECES, Placed, WINDOW_BEGIN, WINDOW_ROOM, WINDOW_SIZE};
 
 /// The number of this protocol. It changes with every change of a frame, so that two releases never misread each other.
 pub const PROTOCOL: u16 = 3;

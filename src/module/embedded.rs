@@ -179,7 +179,7 @@ pub fn serve(r: Request<'_>, settings: &Settings, resolved: &Resolved) -> Result
     let (mut response, completed) = bridge.into_response();
     Ok(match (ended, completed) {
         (outcome::COMPLETE, Some(status)) => status,
-        (outcome::COMPLETE, None) if response.has_head() => response.complete([]),
+        (outcome::COMPLETE, None) if response.has_head() => response.complete(&mut []),
         (outcome::CLIENT_GONE, _) => crate::apache::OK,
         (outcome::COMPLETE | outcome::TRUNCATED, _) => response.fail(INTERNAL_ERROR),
         (status, _) => response.fail(status),

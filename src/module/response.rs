@@ -70,7 +70,7 @@ impl<'r> Response<'r> {
         headers.iter().for_each(|(name, value)| writer.header(name, value));
         let mut response = Self::new(request, false);
         match response.set_head(&head) {
-            Ok(()) => response.complete([text.as_bytes().into()]),
+            Ok(()) => response.complete(&mut [text.as_bytes().into()]),
             Err(_) => INTERNAL_ERROR,
         }
     }
@@ -169,15 +169,15 @@ impl<'r> Response<'r> {
         self.request.add_header(b"Server-Timing", text.as_bytes(), true);
     }
 
-    /// What of pieces is within the announced length.
-    fn within<'d>(&mut self, pieces: impl IntoIterator<Item = Bytes<'d>>) -> Vec<Bytes<'d>> {
-        let within = |piece: Bytes<'d>| {
+    /// Cuts pieces to what is within the announced length; answers how many bytes that is.
+    fn cut(&mut self, pieces: &mut [Bytes<'_>]) -> u64 {
+        let before = self.sent;
+        for piece in pieces {
             let left = self.length.map_or(u64::MAX, |length| length.saturating_sub(self.sent));
-            let piece = piece.first(left);
+            *piece = piece.first(left);
             self.sent += piece.len() as u64;
-            piece
-        };
-        pieces.into_iter().map(within).collect()
+        }
+        self.sent - before
     }
 
     /// Whether something of the body has been passed to httpd.
@@ -188,23 +188,22 @@ impl<'r> Response<'r> {
 
     /// Sends a piece of the body, right now if `flush`.
     pub fn data(&mut self, data: &[u8], flush: bool) -> Result<(), Gone> {
-        self.send([data.into()], if flush { Then::Flush } else { Then::More })
+        self.send(&mut [data.into()], if flush { Then::Flush } else { Then::More })
     }
 
     /// Sends several pieces of the body together.
-    pub fn pieces<'d>(&mut self, pieces: impl IntoIterator<Item = Bytes<'d>>) -> Result<(), Gone> {
+    pub fn pieces(&mut self, pieces: &mut [Bytes<'_>]) -> Result<(), Gone> {
         self.send(pieces, Then::More)
     }
 
-    fn send<'d>(&mut self, pieces: impl IntoIterator<Item = Bytes<'d>>, then: Then) -> Result<(), Gone> {
-        let pieces = self.within(pieces);
-        let length: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
+    fn send(&mut self, pieces: &mut [Bytes<'_>], then: Then) -> Result<(), Gone> {
+        let length = self.cut(pieces);
         if self.overridden.is_some() || (length == 0 && then == Then::More) {
             return Ok(());
         }
         self.passed = true;
         self.unflushed = if then == Then::Flush { 0 } else { self.unflushed + length };
-        self.output.send(&pieces, then)
+        self.output.send(pieces, then)
     }
 
     /// Sends a part of an open file.
@@ -237,11 +236,11 @@ impl<'r> Response<'r> {
     }
 
     /// The response is complete, with the last pieces.
-    pub fn complete<'d>(&mut self, pieces: impl IntoIterator<Item = Bytes<'d>>) -> i32 {
+    pub fn complete(&mut self, pieces: &mut [Bytes<'_>]) -> i32 {
         if let Some(status) = self.overridden {
             return status;
         }
-        let pieces = self.within(pieces);
+        self.cut(pieces);
         let has_no_body = self.request.head_only();
         if !has_no_body && self.length.is_some_and(|length| self.sent < length) {
             let text = format!(
@@ -252,13 +251,13 @@ impl<'r> Response<'r> {
             log_with_script(self.request, LogLevel::Error, &text);
             self.passed = true;
             // What there is goes out; then the end is not a regular one.
-            if self.output.send(&pieces, Then::More).is_ok() {
+            if self.output.send(pieces, Then::More).is_ok() {
                 self.output.truncate();
             }
             return OK;
         }
         // A client that has gone does not matter any more: the application has done its part.
-        self.output.send(&pieces, Then::End).ok();
+        self.output.send(pieces, Then::End).ok();
         OK
     }
 

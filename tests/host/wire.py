@@ -189,12 +189,12 @@ class Child:
                 response.body += piece
                 response.shared += 1
                 window.set(window.DONE, window.read + 1)
+            if window.word(window.WAITS):
+                # The daemon may be just about to find out that it need not wait; there is no atomic exchange here.
+                time.sleep(0.02)
                 if window.word(window.WAITS):
-                    # The daemon may be just about to find out that it need not wait; there is no atomic exchange here.
-                    time.sleep(0.02)
-                    if window.word(window.WAITS):
-                        window.set(window.WAITS, 0)
-                        self.send(frame(ROOM))
+                    window.set(window.WAITS, 0)
+                    self.send(frame(ROOM))
             window.set(window.LISTENS, 1)
             if window.word(window.TOLD) == window.read:
                 return

@@ -46,7 +46,7 @@ impl Placed {
 }
 
 /// How many pieces can be told of that the child is not done with.
-pub const MOST_PLACED: u64 = 256;
+pub const MOST_PIECES: u64 = 256;
 
 /// What both sides tell each other without a system call: the words at the begin of a window, each on a line of the processor's
 /// caches of its own, in the machine's byte order. Numbers of pieces count from the making of the window on.
@@ -72,7 +72,7 @@ const PLACES: usize = 5 * LINE;
 
 impl<'m> Ledger<'m> {
     /// The words of a ledger.
-    pub const WORDS: usize = PLACES + MOST_PLACED as usize;
+    pub const WORDS: usize = PLACES + MOST_PIECES as usize;
 
     /// The ledger in the words at the begin of a window; `None` where there are less than [`Ledger::WORDS`].
     #[must_use]
@@ -88,7 +88,7 @@ impl<'m> Ledger<'m> {
     }
 
     fn place(&self, number: u64) -> Option<&'m AtomicU64> {
-        self.places.get((number % MOST_PLACED) as usize)
+        self.places.get((number % MOST_PIECES) as usize)
     }
 
     /// The daemon begins to use the window, which nobody has, for a response.
@@ -109,7 +109,7 @@ impl<'m> Ledger<'m> {
         self.lent.store(0, Ordering::Release);
     }
 
-    /// The daemon tells of its piece with that number; it knows that the child is done with all but the latest [`MOST_PLACED`] pieces
+    /// The daemon tells of its piece with that number; it knows that the child is done with all but the latest [`MOST_PIECES`] pieces
     /// or fewer. Answers whether the child has to be woken.
     pub fn tell(&self, number: u64, placed: Placed) -> bool {
         if let Some(place) = self.place(number) {
@@ -142,7 +142,7 @@ impl<'m> Ledger<'m> {
     pub fn piece(&self, number: u64) -> Result<Option<Placed>, WireError> {
         match self.told.load(Ordering::SeqCst).wrapping_sub(number) {
             0 => Ok(None),
-            1..=MOST_PLACED => {
+            1..=MOST_PIECES => {
                 let word = self.place(number).map_or(0, |place| place.load(Ordering::Relaxed));
                 Placed::decode(word).map(Some)
             }
@@ -207,7 +207,7 @@ mod tests {
             assert_eq!(ledger.piece(0), Err(WireError::BadValue("place of a piece")));
         }
         ledger.tell(0, Placed { at: 0, length: 1 });
-        for number in [2, u64::MAX - MOST_PLACED] {
+        for number in [2, u64::MAX - MOST_PIECES] {
             assert_eq!(ledger.piece(number), Err(WireError::BadValue("number of pieces in a window")));
         }
     }

@@ -33,7 +33,7 @@ const MOST_TRIED: usize = 64 * 1024;
 /// How many bytes of a response have been sent when it is worth to share memory with Apache for the rest.
 const WORTH_A_WINDOW: u64 = 48 * 1024;
 /// The largest part of a piece that Apache is told of at once, in bytes, so that it need not wait for the whole.
-const MOST_PLACED: usize = 64 * 1024;
+const LARGEST_PART: usize = 64 * 1024;
 
 /// What is known about the body of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,6 +229,15 @@ impl Link {
         ignore(self.flush());
     }
 
+    /// Sends bytes, the first of which brings an open file along; answers how many.
+    fn send_with(&self, file: BorrowedFd<'_>, bytes: &[u8], flags: SendFlags) -> rustix::io::Result<usize> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let files = [file];
+        control.push(SendAncillaryMessage::ScmRights(&files));
+        sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut control, QUIET | flags)
+    }
+
     /// Has the rest of the response go through shared memory, if that can be had and told without waiting.
     fn share(&mut self) -> Result<(), Gone> {
         self.way = Way::Socket;
@@ -238,11 +247,7 @@ impl Link {
         let is_known = self.announced == Some(window.name());
         self.put(Kind::Window, if is_known { WINDOW_KNOWN } else { 0 }, b"");
         if !is_known {
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            let files = [window.file()];
-            control.push(SendAncillaryMessage::ScmRights(&files));
-            match sendmsg(&self.socket, &[IoSlice::new(&self.out)], &mut control, QUIET | SendFlags::DONTWAIT) {
+            match self.send_with(window.file(), &self.out, SendFlags::DONTWAIT) {
                 // The file went with the first byte.
                 Ok(sent) => drop(self.out.drain(..sent)),
                 Err(Errno::INTR | Errno::AGAIN) => {
@@ -292,19 +297,14 @@ impl Link {
         if !self.window.as_mut().is_some_and(Window::wait) {
             return Ok(());
         }
-        let mut header = Vec::with_capacity(FRAME_HEADER);
-        if self.read_exactly(FRAME_HEADER, &mut header).is_err() {
-            // Where the connection is closed for reading only, Apache cannot say anything, and hears all.
-            self.way = Way::Socket;
-            return if self.broken { Err(Gone) } else { Ok(()) };
-        }
-        match FrameHeader::decode(header.try_into().unwrap_or([0; FRAME_HEADER])) {
-            Ok(FrameHeader { kind: Kind::Room, .. }) => Ok(()),
-            _ => {
-                self.broken = true;
-                Err(Gone)
+        if self.answer(Kind::Room, &mut Vec::new()).is_err() {
+            if self.broken {
+                return Err(Gone);
             }
+            // The connection is closed for reading only: Apache cannot say anything, and hears all.
+            self.way = Way::Socket;
         }
+        Ok(())
     }
 
     fn write_all(&mut self, piece: &[u8]) -> Result<(), Gone> {
@@ -390,10 +390,9 @@ impl Link {
         if piece.is_empty() {
             return self.flush();
         }
-        for piece in piece.chunks(MOST_PLACED) {
+        for piece in piece.chunks(LARGEST_PART) {
             let mut rest = self.place(piece)?;
             while self.way == Way::Window && !rest.is_empty() {
-                self.flush()?;
                 self.wait_for_room()?;
                 rest = self.place(rest)?;
             }
@@ -477,16 +476,13 @@ impl Exchange for Link {
             return Ok(Tried::Left(piece.len()));
         }
         let rest = self.place(piece)?;
-        let (rest, left) = match self.way {
-            Way::Window => (&rest[..0], rest.len()),
-            _ => (rest, 0),
-        };
-        if !rest.is_empty() {
-            self.put_data_header(rest);
-        } else if self.out.is_empty() && !self.broken {
-            return Ok(if left == 0 { Tried::Sent } else { Tried::Left(left) });
+        if self.way == Way::Window {
+            // Nothing goes through the socket but a word to wake Apache.
+            let told = (self.out.is_empty() && !self.broken) || self.try_out(b"")?;
+            return Ok(if told && rest.is_empty() { Tried::Sent } else { Tried::Left(rest.len()) });
         }
-        Ok(if self.try_out(rest)? && left == 0 { Tried::Sent } else { Tried::Left(left) })
+        self.put_data_header(rest);
+        Ok(if self.try_out(rest)? { Tried::Sent } else { Tried::Left(0) })
     }
 
     fn send(&mut self, piece: &[u8]) -> Result<(), Gone> {
@@ -500,12 +496,8 @@ impl Exchange for Link {
         self.flush()?;
         let mut frame = Vec::with_capacity(32);
         part.write(&mut frame);
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        let files = [file];
-        control.push(SendAncillaryMessage::ScmRights(&files));
         let sent = loop {
-            match sendmsg(&self.socket, &[IoSlice::new(&frame)], &mut control, QUIET) {
+            match self.send_with(file, &frame, SendFlags::empty()) {
                 Ok(sent) => break sent,
                 Err(Errno::INTR) => {}
                 Err(_) => {

@@ -1,7 +1,7 @@
 //! The room in shared memory through which large responses go to Apache.
 
 use crate::sys::shared::Shared;
-use mod_wsgi_core::wire::{MOST_PLACED, Placed, WINDOW_ROOM};
+use mod_wsgi_core::wire::{MOST_PIECES, Placed, WINDOW_ROOM};
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -97,7 +97,7 @@ impl Window {
     }
 
     fn free(&self) -> (u32, u32) {
-        if self.places.len() as u64 >= MOST_PLACED { (0, 0) } else { free(&self.places) }
+        if self.places.len() as u64 >= MOST_PIECES { (0, 0) } else { free(&self.places) }
     }
 
     /// Whether there is nothing to do but to wait until Apache wakes this process: it does so once it is done with a piece.
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn small_pieces_are_told_as_far_as_there_are_words_for_them() {
         let mut apache = one();
-        for _ in 0..MOST_PLACED {
+        for _ in 0..MOST_PIECES {
             assert_eq!(apache.window.put(b"x"), (1, false));
         }
         assert_eq!(apache.window.put(b"x"), (0, false));

@@ -93,10 +93,10 @@ pub struct Parts<'c> {
 }
 
 /// How many pieces go to httpd together.
-const MOST_PARTS: usize = 16;
+pub const MOST_PARTS: usize = 16;
 
 /// How many bytes of a window go to httpd together, or a little more: their room is then free again.
-const MOST_PLACED: u32 = 32 * 1024;
+const MOST_BYTES: u32 = 32 * 1024;
 
 /// Room for what one read may bring.
 const READ_AHEAD: usize = 64 * 1024;
@@ -306,7 +306,7 @@ impl Connection {
     pub fn placed(&mut self) -> Result<Parts<'_>, ReadError> {
         self.places.clear();
         let mut bytes = 0;
-        while bytes < MOST_PLACED && self.places.len() < MOST_PARTS {
+        while bytes < MOST_BYTES && self.places.len() < MOST_PARTS {
             let next = self.window.as_mut().map_or(Ok(None), Window::next).map_err(ReadError::Garbage)?;
             let Some(placed) = next else { break };
             bytes += placed.length;
@@ -340,7 +340,7 @@ impl Connection {
         let garbage = |what| ReadError::Garbage(WireError::BadValue(what));
         if flags & WINDOW_KNOWN == 0 {
             let file = self.take_file().ok_or(garbage("window without a descriptor"))?;
-            self.window = Window::map(&file).map_err(|error| ReadError::Failed(error.into()))?;
+            self.window = Window::map(&file).map_err(ReadError::Failed)?;
         }
         let window = self.window.as_mut().ok_or(garbage("file that is to be a window"))?;
         window.open();
@@ -384,12 +384,18 @@ impl<'c> Parts<'c> {
     }
 
     /// Each piece.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Bytes<'c>> {
+    pub fn iter(&self) -> impl Iterator<Item = Bytes<'c>> {
         let (buffer, window) = (self.buffer, self.window);
         self.places.iter().map(move |place| match place {
             Place::Read(range) => Bytes::from(buffer.get(range.clone()).unwrap_or_default()),
-            Place::Shared(placed) => window.map_or(Bytes::from(&b""[..]), |window| window.bytes(*placed)),
+            Place::Shared(placed) => window.map(|window| window.bytes(*placed)).unwrap_or_default(),
         })
+    }
+
+    /// All of them, in a list.
+    pub fn list<'l>(&self, room: &'l mut [Bytes<'c>; MOST_PARTS]) -> &'l mut [Bytes<'c>] {
+        room.iter_mut().zip(self.iter()).for_each(|(place, piece)| *place = piece);
+        room.get_mut(..self.places.len()).unwrap_or_default()
     }
 
     /// A copy of all.

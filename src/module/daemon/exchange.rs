@@ -8,7 +8,7 @@ use mod_wsgi_core::wire::{
     MAX_HEAD, Refusal, Welcome, WireError, put_frame,
 };
 
-use super::connection::{Connection, GLANCE, Parts, ReadError};
+use super::connection::{Connection, GLANCE, MOST_PARTS, Parts, ReadError};
 use super::{Encoded, Times};
 use crate::apache::OK;
 use crate::apache::body::{Body, Piece};
@@ -194,7 +194,7 @@ impl<'x> Exchange<'x> {
             Some(status) => status,
             // The daemon has logged why.
             None if end.truncated => self.response.fail(INTERNAL_ERROR),
-            None if self.response.has_head() => self.response.complete([]),
+            None if self.response.has_head() => self.response.complete(&mut []),
             None => INTERNAL_ERROR,
         };
         Outcome::Answered(status, connection)
@@ -487,7 +487,8 @@ fn pass(
     }
     // Filters are not to see bytes that change under their eyes.
     let copy = if parts.are_shared() && !request.body_goes_unseen() { parts.copy() } else { Vec::new() };
-    let pieces: Vec<_> = if copy.is_empty() { parts.iter().collect() } else { vec![Bytes::from(&copy[..])] };
+    let (mut room, mut whole) = (<[Bytes<'_>; MOST_PARTS]>::default(), [Bytes::from(&copy[..])]);
+    let pieces = if copy.is_empty() { parts.list(&mut room) } else { &mut whole };
     match end {
         // httpd tells the length of a body that it sees along with its end. That is not to hang on what was faster, so where
         // nothing was passed before, it is of one piece only.
@@ -496,7 +497,7 @@ fn pass(
         }
         Some(end) if !end.truncated => {
             response.pieces(pieces)?;
-            Ok(Some(End { completed: Some(response.complete([])), ..end }))
+            Ok(Some(End { completed: Some(response.complete(&mut [])), ..end }))
         }
         end => {
             response.pieces(pieces)?;

@@ -92,7 +92,7 @@ impl<'r> Bridge<'r> {
 
     fn data(&mut self, data: &[u8], fate: i32) -> Result<(), Gone> {
         if fate == fate::LAST {
-            self.completed = Some(self.response.complete([data.into()]));
+            self.completed = Some(self.response.complete(&mut [data.into()]));
             return Ok(());
         }
         self.response.data(data, fate == fate::NOW)

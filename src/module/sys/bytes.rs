@@ -56,6 +56,12 @@ impl Bytes<'_> {
     }
 }
 
+impl Default for Bytes<'_> {
+    fn default() -> Self {
+        Self::from(&b""[..])
+    }
+}
+
 impl<'d> From<&'d [u8]> for Bytes<'d> {
     fn from(bytes: &'d [u8]) -> Self {
         Self { begin: bytes.as_ptr(), length: bytes.len(), borrow: PhantomData }

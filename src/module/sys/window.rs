@@ -1,17 +1,17 @@
 //! Memory that a daemon process shares, with pieces of response bodies.
 
-use std::os::fd::OwnedFd;
-use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
 use mod_wsgi_core::wire::{Ledger, Placed, WINDOW_BEGIN, WINDOW_SIZE, WireError};
 
 use super::bytes::Bytes;
+use super::memory::Mapping;
 
 /// The memory of one daemon process, mapped. That process may write anything there at any time, but it cannot take it away.
 #[derive(Debug)]
 pub struct Window {
-    begin: NonNull<u8>,
+    memory: Mapping,
     /// The number of the next piece, while the window is lent to a response.
     next: Option<u64>,
 }
@@ -36,21 +36,15 @@ impl Window {
     ///
     /// # Errors
     /// What the system answered.
-    pub fn map(file: &OwnedFd) -> rustix::io::Result<Option<Self>> {
-        use rustix::mm::{MapFlags, ProtFlags, mmap};
-
+    pub fn map(file: &OwnedFd) -> io::Result<Option<Self>> {
         if !is_safe(file) {
             return Ok(None);
         }
-        let protection = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a new mapping at an address that the system chooses.
-        let begin = unsafe { mmap(std::ptr::null_mut(), WINDOW_SIZE as usize, protection, MapFlags::SHARED, file, 0)? };
-        Ok(NonNull::new(begin.cast()).map(|begin| Self { begin, next: None }))
+        Ok(Some(Self { memory: Mapping::new(file.as_fd(), 0, WINDOW_SIZE as usize)?, next: None }))
     }
 
     fn ledger(&self) -> Option<Ledger<'_>> {
-        // SAFETY: so many words are mapped as long as `self` lives, aligned, and only accessed as atomics.
-        Ledger::new(unsafe { std::slice::from_raw_parts(self.begin.cast::<AtomicU64>().as_ptr(), Ledger::WORDS) })
+        Ledger::new(self.memory.words())
     }
 
     /// The daemon lends it to a response.
@@ -91,8 +85,9 @@ impl Window {
     /// The bytes of a piece.
     #[must_use]
     pub fn bytes(&self, placed: Placed) -> Bytes<'_> {
+        let begin = self.memory.words().as_ptr().cast::<u8>();
         // SAFETY: a place is inside of the window, which is mapped as long as `self` lives, and cannot become shorter.
-        unsafe { Bytes::at(self.begin.as_ptr().add((WINDOW_BEGIN + placed.at) as usize), placed.length as usize) }
+        unsafe { Bytes::at(begin.add((WINDOW_BEGIN + placed.at) as usize), placed.length as usize) }
     }
 
     /// The pieces so far are not needed any longer. Answers whether the daemon waits to be told.
@@ -112,16 +107,5 @@ impl Window {
     #[must_use]
     pub fn listen(&self) -> bool {
         self.next.zip(self.ledger()).is_none_or(|(number, ledger)| ledger.listen(number))
-    }
-}
-
-// SAFETY: what others do to the memory is seen as an atomic, or not looked at.
-unsafe impl Send for Window {}
-
-impl Drop for Window {
-    fn drop(&mut self) {
-        // SAFETY: mapped in `map` with this size, and no reference to it is left.
-        let unmapped = unsafe { rustix::mm::munmap(self.begin.as_ptr().cast(), WINDOW_SIZE as usize) };
-        debug_assert!(unmapped.is_ok());
     }
 }

@@ -49,7 +49,11 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    fn new(file: BorrowedFd<'_>, offset: usize, bytes: usize) -> io::Result<Self> {
+    /// Maps a part of any file.
+    ///
+    /// # Errors
+    /// What the system answered.
+    pub fn new(file: BorrowedFd<'_>, offset: usize, bytes: usize) -> io::Result<Self> {
         let protection = rustix::mm::ProtFlags::READ | rustix::mm::ProtFlags::WRITE;
         let shared = rustix::mm::MapFlags::SHARED;
         // SAFETY: a new mapping of a part of the file, at an address the system chooses.
