@@ -101,7 +101,15 @@ impl Settings {
             .hosts
             .as_deref()
             .ok_or("WSGI7058: the hosts are not found beside mod_wsgi.so; reinstall the package")?;
-        let library = Library::open(&found, &hosts.join(python::host_name(&found.version)))?;
+        let host = hosts.join(python::host_name(&found.version));
+        if !host.is_file() {
+            return Err(format!(
+                "WSGI7001: embedded mode: Python {} is not supported by this installation of mod_wsgi: there is no {}; name another with WSGIPythonHome, or use a daemon process group with python-home=",
+                found.version,
+                host.display()
+            ));
+        }
+        let library = Library::open(&found, &host)?;
         let launch = server::with_main(|main| self.launch(main, &found));
         library.start(&launch.ok_or("WSGI0210: httpd has no configuration to run Python for")?)?;
         Ok(library)

@@ -27,6 +27,14 @@ pub struct Embedded {
     pub home: Option<PathBuf>,
 }
 
+/// The value behind a name in `pyvenv.cfg`.
+fn setting<'s>(settings: &'s str, wanted: &str) -> Option<&'s str> {
+    settings.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        (name.trim() == wanted).then(|| value.trim())
+    })
+}
+
 /// `version = 3.11.2` of venv, `version_info = 3.11.2.final.0` of virtualenv and uv.
 fn version_of_environment(settings: &str) -> Option<String> {
     settings.lines().find_map(|line| {

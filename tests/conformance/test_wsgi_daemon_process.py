@@ -179,7 +179,8 @@ class TestPython(DaemonClass):
         seen = self.ask(server, "/venv")
         major, minor = seen["version"]
         assert seen["prefix"] == str(self.virtualenv)
-        assert f"{self.virtualenv}/lib/python{major}.{minor}/site-packages" in seen["path"]
+        threaded = "t" if interpreters.is_free_threaded(interpreters.system()) else ""
+        assert f"{self.virtualenv}/lib/python{major}.{minor}{threaded}/site-packages" in seen["path"]
 
     def test_python_path_comes_first_in_order(self, server, site):
         assert self.ask(server, "/path")["path"][:2] == [str(site.path("one")), str(site.path("two"))]

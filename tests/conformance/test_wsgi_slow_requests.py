@@ -204,6 +204,10 @@ class TestManyAtOnce:
     def configure(site):
         configure(site, threads=24)
 
+    @staticmethod
+    def ended(receiver, after):
+        return [one for one in receiver.all()[after:] if one.kind == "slow" and one["slow_record_state"] == 1]
+
     def test_at_most_sixteen_that_run_are_told_with_each_sample(self, server, site):
         receiver, after = site.receiver, site.receiver.now()
         runs = [threading.Thread(target=server.get, args=("/app/sleep-3",)) for _ in range(20)]
@@ -212,7 +216,7 @@ class TestManyAtOnce:
         for one in runs:
             one.join()
         by_stamp = {}
-        receiver.wait("slow", lambda one: one["slow_record_state"] == 1, after)
+        wait_until(lambda: len(self.ended(receiver, after)) >= 20, "20 requests have ended")
         for one in receiver.all()[after:]:
             if one.kind == "slow" and one["slow_record_state"] == 0:
                 by_stamp[one.stamp] = by_stamp.get(one.stamp, 0) + 1
@@ -225,11 +229,8 @@ class TestManyAtOnce:
             one.start()
         for one in runs:
             one.join()
-
-        def ended():
-            return [one for one in receiver.all()[after:] if one.kind == "slow" and one["slow_record_state"] == 1]
-        wait_until(lambda: len(ended()) >= 20, "20 requests have ended")
-        assert len(ended()) == 20
+        wait_until(lambda: len(self.ended(receiver, after)) >= 20, "20 requests have ended")
+        assert len(self.ended(receiver, after)) == 20
 
 
 class TestZero:

@@ -36,6 +36,11 @@ def version_of(python: Path) -> tuple[int, int]:
 
 
 @cache
+def is_free_threaded(python: Path) -> bool:
+    return run(python, "-c", "import sys; print('t' in sys.abiflags)") == "True"
+
+
+@cache
 def system() -> Path:
     """The distribution's python3, which is also the Python of Debian's C module."""
     return Path(os.environ.get("WSGI_TEST_PYTHON", "/usr/bin/python3"))

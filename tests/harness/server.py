@@ -4,14 +4,23 @@ import os
 import signal
 import subprocess
 import time
+from functools import cache
+from pathlib import Path
 
-from . import httpd_program, processes
+from . import httpd_program, interpreters, processes
 from .client import Client
 from .site import Site, free_port
 
-# What apachectl gives to httpd on Debian: nothing of the caller's environment gets in.
-ENVIRONMENT = {"LANG": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 READY = "resuming normal operations"
+
+
+@cache
+def environment() -> dict[str, str]:
+    """What apachectl gives to httpd on Debian: nothing of the caller's environment gets in. The Python that stands for the
+    distribution's comes first in PATH."""
+    python = interpreters.for_everybody(interpreters.system()).parent
+    search = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return {"LANG": "C", "PATH": search if python == Path("/usr/bin") else f"{python}:{search}"}
 
 
 class Server:
@@ -48,7 +57,7 @@ class Server:
     def configtest(self) -> tuple[int, str]:
         """What `apachectl configtest` answers: exit status and text."""
         self.site.write_configuration()
-        done = subprocess.run(self._command("-t"), env=ENVIRONMENT, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(self._command("-t"), env=environment(), capture_output=True, text=True, timeout=20)
         return done.returncode, done.stdout + done.stderr
 
     def start(self) -> "Server":
@@ -56,7 +65,7 @@ class Server:
             self.site.write_configuration()
             with open(self.site.root / "logs" / "console.log", "w+") as console:
                 self.process = subprocess.Popen(
-                    self._command("-DFOREGROUND"), env=ENVIRONMENT | self.extra_environment, cwd="/",
+                    self._command("-DFOREGROUND"), env=environment() | self.extra_environment, cwd="/",
                     stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
             if self._came_up():
                 return self

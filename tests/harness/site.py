@@ -138,6 +138,7 @@ class Site:
             'LogFormat "%h %t \\"%r\\" %>s %b" common',
             f'CustomLog "{self.root}/logs/access.log" common',
             f'WSGISocketPrefix "{self.root}/run/w"',
+            os.environ.get("WSGI_TEST_DIRECTIVES", ""),
             # As Debian has it: nothing is served that the configuration does not grant.
             "<Directory />\n    AllowOverride None\n    Require all denied\n</Directory>",
             "" if self.nothing_granted else f'<Directory "{self.root}">\n    Require all granted\n</Directory>',

@@ -47,7 +47,18 @@ class Place:
 
     def __init__(self, python, folder):
         self.python, self.folder, self.daemons = python, folder, []
+        self.version = next(version for version, path in PYTHONS.items() if path == python)
         self.group = Group(folder)
+
+    def has_lock(self):
+        """Whether threads run Python one at a time: not so in a free-threaded build, unless PYTHON_GIL=1 is set."""
+        asked = subprocess.run([self.python, "-c", "import sys; print(getattr(sys, '_is_gil_enabled', lambda: True)())"],
+                               capture_output=True, text=True, check=True)
+        return asked.stdout.strip() == "True"
+
+    def needs_lock(self):
+        if not self.has_lock():
+            pytest.skip(f"a thread of Python {self.version} has no lock to keep from the others")
 
     def script(self, text, name="app.wsgi"):
         path = self.folder / name

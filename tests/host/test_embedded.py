@@ -108,10 +108,13 @@ def test_a_file_is_handed_over(run, place):
     script = place.script("""
         import os
         file = open(__file__, "rb")
+        def close():
+            print("closed at", os.lseek(file.fileno(), 0, 1))
+            del file.close
         def application(environ, start_response):
             start_response("200 OK", [("Content-Length", "5")])
             file.seek(9)
-            file.close = lambda: print("closed at", os.lseek(file.fileno(), 0, 1))
+            file.close = close
             return environ["wsgi.file_wrapper"](file)
     """)
     status, out, err = run(script)

@@ -310,6 +310,10 @@ class TestInterpreterOptions:
         options = [dict(application_group=b"", switch_interval=20_000), dict(application_group=b"sub", switch_interval=30_000)]
         daemon = place.start(switch_interval=10_000, interpreter_options=options).ready()
         child = daemon.child()
+        if not place.has_lock():
+            assert evaluate(child, script, "sys.getswitchinterval()", group="sub") == 0.005
+            daemon.expect("WSGI0205.*'sub'.*do not take turns")
+            return
         assert evaluate(child, script, "sys.getswitchinterval()") == 0.02
         assert evaluate(child, script, "sys.getswitchinterval()", group="sub") == 0.02
         daemon.expect("WSGI0199")
@@ -333,6 +337,9 @@ class TestInterpreterOptions:
         assert interval == 0.005
         if version < (3, 12):
             daemon.expect("WSGI0198.*'own'")
+            return
+        if not place.has_lock():
+            daemon.expect("WSGI0202.*'own'")
             return
         assert held == 60
         with ThreadPoolExecutor(1) as pool:

@@ -350,10 +350,8 @@ def test_a_missing_host_is_named(place, tmp_path, monkeypatch):
 
 
 def test_a_host_of_another_python_is_named(place, tmp_path, monkeypatch):
-    version = "".join(str(part) for part in __import__("ast").literal_eval(subprocess.run(
-        [place.python, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True).stdout))
     shutil.copy(BUILT / "mod_wsgi_daemon.py", tmp_path)
-    (tmp_path / f"mod_wsgi_host.cpython-{version}.so").write_bytes(b"no library")
+    (tmp_path / f"mod_wsgi_host.cpython-{place.version.replace('.', '')}.so").write_bytes(b"no library")
     monkeypatch.setattr("daemon.BUILT", tmp_path)
     kind, text = place.start().message()
     assert kind == "f" and "cannot load" in text

@@ -16,24 +16,32 @@ fn switch_interval(
     py: Python<'_>,
     launch: &Launch,
     options: &Resolved<'_>,
-    is_main: bool,
+    application_group: &[u8],
     own_lock: bool,
 ) -> Option<u64> {
-    let is_daemon = !launch.process_group.is_empty();
-    let refused = match options.switch_interval {
+    const NO_TURNS: &str = "threads of this Python do not take turns";
+    let (is_daemon, is_main) = (!launch.process_group.is_empty(), application_group.is_empty());
+    let of_group = |number: &str| {
+        format!(
+            "{number}: the WSGISwitchInterval of application group '{}'",
+            String::from_utf8_lossy(application_group)
+        )
+    };
+    let (refused, why) = match options.switch_interval {
         None if launch.switch_interval.is_none() => return None,
         None if !py.is_free_threaded() => return launch.switch_interval,
         // Said once for the process.
         None if !is_main => return None,
-        None if is_daemon => "WSGI0204: the switch-interval of the process group",
-        None => "WSGI0203: WSGISwitchInterval",
-        Some(_) if py.is_free_threaded() => "WSGI0205: the WSGISwitchInterval of an interpreter",
-        Some((_, true)) if !is_main && !own_lock => {
-            "WSGI0199: the WSGISwitchInterval of an application group that shares its lock with others"
-        }
+        None if is_daemon => ("WSGI0204: the switch-interval of the process group".to_owned(), NO_TURNS),
+        None => ("WSGI0203: WSGISwitchInterval".to_owned(), NO_TURNS),
+        Some(_) if py.is_free_threaded() => (of_group("WSGI0205"), NO_TURNS),
+        Some((_, true)) if !is_main && !own_lock => (
+            of_group("WSGI0199"),
+            "it shares its lock with others, give it one of its own with WSGIPerInterpreterGIL On",
+        ),
         Some((interval, _)) => return Some(interval),
     };
-    py.detach(|| log::write(LogLevel::Warning, &format!("{refused} is not applied")));
+    py.detach(|| log::write(LogLevel::Warning, &format!("{refused} is not applied: {why}")));
     None
 }
 
@@ -77,7 +85,7 @@ pub fn set_up<'py>(
     put("python_paths", &py.list(layers.map(paths).collect::<PyResult<'_, _>>()?)?)?;
     put("python_eggs", &file_name(&launch.python_eggs)?)?;
     put("home", &file_name(&launch.home)?)?;
-    let interval = switch_interval(py, launch, &options, application_group.is_empty(), own_lock);
+    let interval = switch_interval(py, launch, &options, application_group, own_lock);
     let interval = interval.map_or(Ok(py.none()), |interval| py.float(interval as f64 / 1e6))?;
     put("host_directory", &file_name(&sys::library::directory())?)?;
     put("switch_interval", &interval)?;

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::{Embedded, minor_version, version_of_name};
+use super::{Embedded, minor_version, setting, version_of_name};
 
 /// Whether a folder is that of the hosts.
 pub fn has_hosts(folder: &Path) -> bool {
@@ -48,14 +48,6 @@ fn in_home(home: &Path) -> Result<Embedded, String> {
         libraries: vec![library],
         program: Some(home.join("Scripts").join("python.exe")),
         home: None,
-    })
-}
-
-/// The value behind a name in `pyvenv.cfg`.
-fn setting<'s>(settings: &'s str, wanted: &str) -> Option<&'s str> {
-    settings.lines().find_map(|line| {
-        let (name, value) = line.split_once('=')?;
-        (name.trim() == wanted).then(|| value.trim())
     })
 }
 
