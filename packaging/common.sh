@@ -76,7 +76,7 @@ apt_run() {
     rm -f "$log"
 }
 
-# system_need WHY PACKAGE...: the same by Debian's names, on Fedora and its relatives too.
+# system_need WHY PACKAGE...: the same by Debian's names, on Fedora, its relatives and openSUSE too.
 system_need() {
     local why=$1 name missing=()
     shift
@@ -84,22 +84,27 @@ system_need() {
         apt_need "$why" "$@"
         return
     fi
-    command -v dnf >/dev/null || die "this knows apt and dnf only; on other systems install by hand what Debian calls: $*"
+    local install=(dnf -y -q --setopt=install_weak_deps=0 install)
+    if command -v zypper >/dev/null; then
+        install=(zypper --quiet --non-interactive install --no-recommends)
+    elif ! command -v dnf >/dev/null; then
+        die "this knows apt, dnf and zypper only; on other systems install by hand what Debian calls: $*"
+    fi
     for name; do
-        name=$(fedora_name "$name")
+        name=$(rpm_name "$name")
         rpm -q --quiet --whatprovides "$name" || missing+=("$name")
     done
     [ "${#missing[@]}" -gt 0 ] || return 0
-    say "Installing with dnf, $why: ${missing[*]}"
-    can_be_root || die "not root, and sudo is not to be had. Run first: dnf install ${missing[*]}"
-    as_root dnf -y -q --setopt=install_weak_deps=0 install "${missing[@]}"
+    say "Installing with ${install[0]}, $why: ${missing[*]}"
+    can_be_root || die "not root, and sudo is not to be had. Run first: ${install[0]} install ${missing[*]}"
+    as_root "${install[@]}" "${missing[@]}"
 }
 
-# What a package of Debian is called there.
-fedora_name() {
+# What a package of Debian is called there; openSUSE's zypper finds Fedora's names but for one.
+rpm_name() {
     case $1 in
+        apache2-dev) if command -v zypper >/dev/null; then say apache2-devel; else say httpd-devel; fi ;;
         libc6-dev) say glibc-devel ;;
-        apache2-dev) say httpd-devel ;;
         libclang-dev) say clang-devel ;;
         rpm) say rpm-build ;;
         xz-utils) say xz ;;

@@ -96,6 +96,8 @@ def files(version, when: datetime):
         "Cargo.lock": cargo_lock(version),
         "debian/changelog": debian_changelog(version, when),
         "rpm/python3-mod_wsgi.spec": spec(version, when),
+        # openSUSE keeps what has changed in a file of its own.
+        "rpm/apache2-mod_wsgi.spec": replaced("rpm/apache2-mod_wsgi.spec", r"^Version: .*?$", f"Version:        {version}"),
         "homebrew/Formula/mod_wsgi.rb": replaced("homebrew/Formula/mod_wsgi.rb", r'releases/download/[^"]*', archive),
         "docs/man/mod_wsgi.8": replaced("docs/man/mod_wsgi.8", r"^\.TH .*?$",
                                         f'.TH MOD_WSGI 8 {when:%Y-%m-%d} "mod_wsgi {version}" "System administration"'),

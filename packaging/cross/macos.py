@@ -11,10 +11,14 @@ SYMBOLS = "ziglang/lib/libc/darwin/libSystem.tbd"
 PARTS = ("c", "m", "iconv", "pthread")
 
 
-def for_arm64(match):
-    """Return a list of systems with those that matter, under the name that lld knows."""
+# The systems that matter, and the names under which lld knows them.
+SYSTEMS = {"arm64e-macos": "arm64-macos", "x86_64-macos": "x86_64-macos"}
+
+
+def those_that_matter(match):
+    """Return a list of systems with those of SYSTEMS only."""
     systems = {name.strip() for name in match.group(2).split(",")}
-    return match.group(1) + ("[ arm64-macos ]" if "arm64e-macos" in systems else "[ ]")
+    return f"{match.group(1)}[ {', '.join(ours for name, ours in SYSTEMS.items() if name in systems)} ]"
 
 
 def main(wheel, folder):
@@ -28,7 +32,7 @@ def main(wheel, folder):
                 header.parent.mkdir(parents=True, exist_ok=True)
                 header.write_bytes(files.read(name))
         symbols = files.read(SYMBOLS).decode()
-    (lib / "libSystem.tbd").write_text(re.sub(r"(targets: +)\[([^]]*)\]", for_arm64, symbols))
+    (lib / "libSystem.tbd").write_text(re.sub(r"(targets: +)\[([^]]*)\]", those_that_matter, symbols))
     for part in PARTS:
         (lib / f"lib{part}.tbd").symlink_to("libSystem.tbd")
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The .rpm by cargo-generate-rpm, and the package of its debug symbols. Sourced by packaging/build.
+# The .rpm of Fedora and its relatives and that of openSUSE by cargo-generate-rpm, and the packages of their debug symbols. Sourced by packaging/build.
 : "${top:?}" "${version:?}"
 
 make_rpm() {
@@ -16,7 +16,7 @@ make_rpm() {
         *) die "no .rpm for $machine yet: say here what rpm calls it" ;;
     esac
     release=$(sed -n 's/^Release: *\([0-9]*\).*/\1/p' "$top/rpm/python3-mod_wsgi.spec")
-    cat >"$stage/package.toml" <<END
+    cat >"$stage/python3-mod_wsgi.toml" <<END
 version = "$version"
 release = "$release"
 [requires]
@@ -28,9 +28,36 @@ mod_wsgi = "= $version-$release"
 [obsoletes]
 mod_wsgi = "< $version-$release"
 END
+    cat >"$stage/apache2-mod_wsgi.toml" <<END
+version = "$version"
+release = "$release"
+[requires]
+apache2 = "*"
+apache_mmn_20120211 = "*"
+suse_maintenance_mmn_0 = "*"
+"python(abi)" = ">= 3.10"
+[provides]
+mod_wsgi = "= $version-$release"
+apache2-mod_wsgi-python3 = "= $version-$release"
+[obsoletes]
+apache2-mod_wsgi-python3 = "< $version-$release"
+END
+    make_rpm_of "$stage" python3-mod_wsgi
+    make_rpm_of "$stage" apache2-mod_wsgi --variant opensuse
+    local file
+    for file in "$stage"/*.rpm; do
+        mv "$file" "$top/dist/"
+        say "dist/${file##*/}"
+    done
+}
+
+# make_rpm_of STAGE NAME [OPTION...]: the package, and that of its debug symbols.
+make_rpm_of() {
+    local stage=$1 name=$2
+    shift 2
     cat >"$stage/debuginfo.toml" <<END
-name = "python3-mod_wsgi-debuginfo"
-summary = "Debug information for package python3-mod_wsgi"
+name = "$name-debuginfo"
+summary = "Debug information for package $name"
 version = "$version"
 release = "$release"
 assets = [
@@ -38,15 +65,10 @@ $(cd "$stage/debug" && find . -name '*.debug' -printf '%P\n' | LC_ALL=C sort |
         sed 's|.*|    { source = "target/rpm/debug/&", dest = "/usr/lib/debug/.build-id/&", mode = "644" },|')
 ]
 [requires]
-"python3-mod_wsgi($isa)" = "= $version-$release"
+"$name($isa)" = "= $version-$release"
 END
-    generate_rpm "$stage/" --auto-req find-requires --metadata-overwrite "$stage/package.toml"
+    generate_rpm "$stage/" --auto-req find-requires "$@" --metadata-overwrite "$stage/$name.toml"
     generate_rpm "$stage/" --auto-req disabled --metadata-overwrite "$stage/debuginfo.toml"
-    local file
-    for file in "$stage"/*.rpm; do
-        mv "$file" "$top/dist/"
-        say "dist/${file##*/}"
-    done
 }
 
 generate_rpm() {

@@ -114,15 +114,17 @@ pub fn child_init(main: Server<'_>) {
     }
 }
 
-/// The folder of the hosts: the one this library was loaded from, or `../../mod_wsgi` from there, as packages have it.
+/// The folder of the hosts: the one this library was loaded from, or as packages have it `../../mod_wsgi` from there, on
+/// openSUSE `../mod_wsgi`.
 #[must_use]
 pub fn hosts_folder() -> Option<PathBuf> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     let find = || {
         let own = itself::path()?;
         let beside = own.parent()?.to_path_buf();
-        let packaged = beside.parent()?.parent()?.join("mod_wsgi");
-        [beside, packaged].into_iter().find(|folder| crate::python::has_hosts(folder))
+        let above = beside.ancestors().skip(1).take(2).map(|folder| folder.join("mod_wsgi"));
+        let packaged: Vec<_> = above.collect();
+        [beside].into_iter().chain(packaged.into_iter().rev()).find(|folder| crate::python::has_hosts(folder))
     };
     FOLDER.get_or_init(find).clone()
 }

@@ -101,6 +101,7 @@ class TestValues(Options):
         assert self.ask(server)["eggs"] == "/var/tmp/eggs"
 
     @pytest.mark.since((6, 0), "it knows no such option")
+    @pytest.mark.needs_lock("it does not switch")
     def test_switch_interval_is_set(self, server):
         assert self.ask(server)["interval"] == pytest.approx(0.25)
 
@@ -249,6 +250,7 @@ class TestInterruptTimeout(Options):
 class TestDeadlockTimeout(Options):
     options = "deadlock-timeout=1 threads=2 shutdown-timeout=1 graceful-timeout=1"
 
+    @pytest.mark.needs_lock("nobody can hold it")
     def test_a_process_whose_lock_is_held_is_replaced(self, server):
         before = self.ask(server)["pid"]
         begun = time.monotonic()

@@ -25,5 +25,6 @@ class TestSwitchInterval:
             WSGIScriptAlias /named {script} application-group=named
         """)
 
+    @pytest.mark.needs_lock("it does not switch")
     def test_it_is_pythons_switch_interval(self, server):
         assert [server.get(path).text for path in ("/main", "/named")] == ["0.25", "0.25"]

@@ -40,6 +40,11 @@ def is_free_threaded(python: Path) -> bool:
     return run(python, "-c", "import sys; print('t' in sys.abiflags)") == "True"
 
 
+def run_without_lock() -> bool:
+    """Whether the tests of this run have a free-threaded Python, and WSGI_TEST_DIRECTIVES let it be one."""
+    return "WSGIFreeThreading On" in os.environ.get("WSGI_TEST_DIRECTIVES", "") and is_free_threaded(system())
+
+
 @cache
 def system() -> Path:
     """The distribution's python3, which is also the Python of Debian's C module."""

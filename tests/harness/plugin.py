@@ -6,7 +6,7 @@ of its class attributes `mpms` and `modes`; the server starts once per combinati
 
 import pytest
 
-from . import under_test
+from . import interpreters, under_test
 from .server import Server
 from .site import AS_ROOT, Site
 
@@ -38,6 +38,8 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=f"the C module before {marker.args[0]} differs: {marker.args[1]}"))
         if (marker := item.get_closest_marker("root_only")) and not AS_ROOT:
             item.add_marker(pytest.mark.skip(reason=f"needs root: {marker.args[0]}"))
+        if (marker := item.get_closest_marker("needs_lock")) and interpreters.run_without_lock():
+            item.add_marker(pytest.mark.skip(reason=f"this Python runs without a lock: {marker.args[0]}"))
 
 
 class LogCheck:

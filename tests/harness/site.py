@@ -8,7 +8,7 @@ import socket
 import textwrap
 from pathlib import Path
 
-from . import httpd_program, places, under_test
+from . import httpd_program, interpreters, places, under_test
 from .log import ErrorLog
 
 _numbers = itertools.count(1)
@@ -32,6 +32,8 @@ ALWAYS_ALLOWED = [
 ]
 # The C module: now and then a process misses the signal to stop and is killed, or crashes while its interpreters end.
 THEIRS_ALLOWED = [r"AH0004[56]: child process", r"AH00052: .* exit signal Segmentation fault"]
+# What a Python without a lock says to a switch interval, or to interpreters with locks of their own.
+WITHOUT_LOCK = ["WSGI020[2345]:"]
 
 
 def free_port() -> int:
@@ -67,6 +69,8 @@ class Site:
             (self.root / name).mkdir()
         self.log = ErrorLog(self.root / "logs" / "error.log")
         self.log.allow(*ALWAYS_ALLOWED, *([] if under_test.OURS else THEIRS_ALLOWED))
+        if interpreters.run_without_lock():
+            self.log.allow(*WITHOUT_LOCK)
         self.logs = [self.log]
 
     @property

@@ -43,6 +43,12 @@ def rpm():
     return newest("python3-mod_wsgi-[0-9]*.rpm", "rpm")
 
 
+@pytest.fixture(scope="session")
+def opensuse_rpm():
+    """The newest package for openSUSE."""
+    return newest("apache2-mod_wsgi-[0-9]*.rpm", "rpm")
+
+
 @pytest.fixture(scope="session", params=SUITES)
 def prepared(request):
     """(folder, suite) of a Debian with apache2 and python3, never changed by a test."""

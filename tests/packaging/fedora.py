@@ -1,7 +1,7 @@
-"""A machine that looks like Fedora to our .rpm: Debian's httpd under Fedora's paths and names, installed by dnf.
+"""A machine that looks like Fedora, or like openSUSE, to our .rpm: Debian's httpd under their paths and names, installed by dnf.
 
-What the package depends on is real: the interface of httpd, a C library, a Python. Not Fedora's are the builds of the
-three, systemd and SELinux; for those a Fedora is needed.
+What the package depends on is real: the interface of httpd, a C library, a Python. Not theirs are the builds of the
+three, systemd and SELinux, and openSUSE's zypper; for those their systems are needed.
 """
 
 import shutil
@@ -29,13 +29,13 @@ def libraries(root):
     return sorted(set(shown.stdout.split()))
 
 
-def repository(root, folder, packages):
-    """Make a repository in `folder` of stand-ins for Fedora's packages and `packages`."""
+def repository(root, folder, packages, httpd="httpd"):
+    """Make a repository in `folder` of `packages` and of stand-ins, that of httpd by its name, for those of a distribution."""
     python = subprocess.run(["chroot", root, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
                             capture_output=True, text=True, check=True).stdout.strip()
     provides = "\n".join(f"Provides: {name}" for name in [*libraries(root), "rtld(GNU_HASH)", "/bin/sh", f"python(abi) = {python}"])
     top = folder / "rpmbuild"
-    for name in ("httpd", "system"):
+    for name in (httpd, "system"):
         spec = folder / f"{name}.spec"
         spec.parent.mkdir(parents=True, exist_ok=True)
         spec.write_text((SPECS / f"{name}.spec").read_text().replace("@PROVIDES@", provides))

@@ -4,18 +4,26 @@ import stat
 import subprocess
 
 NAME = "python3-mod_wsgi"
+OPENSUSE_NAME = "apache2-mod_wsgi"
+HOSTS = {
+    *(f"/usr/lib64/mod_wsgi/mod_wsgi_host.cpython-{version}.so" for version in ("310", "311", "312", "313", "314", "314t")),
+    "/usr/lib64/mod_wsgi/mod_wsgi_daemon.py",
+}
+
+
+def documents(name, folder):
+    """Return the files that explain a package, in its distribution's folder for documentation."""
+    return {f"{folder}/{name}/CHANGELOG.md", f"{folder}/{name}/README.md",
+            f"/usr/share/licenses/{name}/LICENSE", f"/usr/share/licenses/{name}/LICENSE.crates",
+            "/usr/share/man/man5/mod_wsgi.conf.5.gz", "/usr/share/man/man8/mod_wsgi.8.gz"}
+
+
 FILES = {
     "/etc/httpd/conf.modules.d/10-wsgi-python3.conf",
     "/usr/lib64/httpd/modules/mod_wsgi_python3.so",
-    *(f"/usr/lib64/mod_wsgi/mod_wsgi_host.cpython-{version}.so" for version in ("310", "311", "312", "313", "314", "314t")),
-    "/usr/lib64/mod_wsgi/mod_wsgi_daemon.py",
-    f"/usr/share/doc/{NAME}/CHANGELOG.md",
-    f"/usr/share/doc/{NAME}/README.md",
-    f"/usr/share/licenses/{NAME}/LICENSE",
-    f"/usr/share/licenses/{NAME}/LICENSE.crates",
-    "/usr/share/man/man5/mod_wsgi.conf.5.gz",
-    "/usr/share/man/man8/mod_wsgi.8.gz",
+    *HOSTS, *documents(NAME, "/usr/share/doc"),
 }
+OPENSUSE_FILES = {"/usr/lib64/apache2/mod_wsgi.so", *HOSTS, *documents(OPENSUSE_NAME, "/usr/share/doc/packages")}
 
 
 def query(rpm, *arguments):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
-FOLLOWERS = ["Cargo.toml", "Cargo.lock", "debian/changelog", "rpm/python3-mod_wsgi.spec", "homebrew/Formula/mod_wsgi.rb",
+FOLLOWERS = ["Cargo.toml", "Cargo.lock", "debian/changelog", "rpm/python3-mod_wsgi.spec", "rpm/apache2-mod_wsgi.spec", "homebrew/Formula/mod_wsgi.rb",
              "docs/man/mod_wsgi.8", "stubs/pyproject.toml", "README.md"]
 DAY = {"SOURCE_DATE_EPOCH": "1900000000"}
 
@@ -83,6 +83,7 @@ def test_a_version_without_notes_is_refused_and_nothing_is_written(project):
     ("debian/changelog", "And more.", "And less."),
     ("rpm/python3-mod_wsgi.spec", "Version:        7.1.0", "Version:        7.0.9"),
     ("rpm/python3-mod_wsgi.spec", "- And more.", "- And less."),
+    ("rpm/apache2-mod_wsgi.spec", "Version:        7.1.0", "Version:        7.0.9"),
     ("homebrew/Formula/mod_wsgi.rb", "v7.1.0", "v7.0.9"),
     ("docs/man/mod_wsgi.8", "mod_wsgi 7.1.0", "mod_wsgi 7.0.9"),
 ])
@@ -114,17 +115,20 @@ def test_a_release_needs_pinned_images_and_its_packages(project):
     add_notes(project)
     set_version(project)
     matrix = project / "packaging/platforms.toml"
-    matrix.write_text(matrix.read_text().replace('digest = ""', f'digest = "sha256:{"0" * 64}"'))
+    pinned = matrix.read_text()
+    matrix.write_text(re.sub(r'digest = ".*"', 'digest = ""', pinned))
+    assert "has no digest" in run(project, "packaging/release-check", "--tag", "v7.1.0").stderr
+    matrix.write_text(pinned)
     commit(project)
     run(project, "git", "tag", "v7.1.0")
     said = run(project, "packaging/release-check", "--tag", "v7.1.0").stderr
     assert "has no digest" not in said and "dist/ holds no python3-mod_wsgi-7.1.0-1.*.rpm" in said
     dist = project / "dist"
     (dist / "homebrew/Formula").mkdir(parents=True)
-    for name in ("libapache2-mod-wsgi-py3_7.1.0-1_amd64.deb", "python3-mod_wsgi-7.1.0-1.x86_64.rpm", "mod_wsgi-7.1.0.tar.gz",
-                 "mod_wsgi-7.1.0-x86_64.cdx.json"):
+    for name in ("libapache2-mod-wsgi-py3_7.1.0-1_amd64.deb", "python3-mod_wsgi-7.1.0-1.x86_64.rpm",
+                 "apache2-mod_wsgi-7.1.0-1.x86_64.rpm", "mod_wsgi-7.1.0.tar.gz", "mod_wsgi-7.1.0-x86_64.cdx.json"):
         (dist / name).write_text(name)
-    sums = run(dist, "sh", "-c", "sha256sum mod* lib* pyth*").stdout
+    sums = run(dist, "sh", "-c", "sha256sum mod* lib* pyth* apache2*").stdout
     (dist / "SHA256SUMS").write_text(sums)
     archive = re.search(r"(\w+)  mod_wsgi-7.1.0.tar.gz", sums).group(1)
     (dist / "homebrew/Formula/mod_wsgi.rb").write_text(f'sha256 "{archive}"')

@@ -17,6 +17,7 @@ HOSTS = 3
 @pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 @pytest.mark.parametrize(("target", "module", "host"), [
     ("aarch64-apple-darwin", "libmod_wsgi.dylib: arm64", "libmod_wsgi_host.dylib: arm64"),
+    ("x86_64-apple-darwin", "libmod_wsgi.dylib: x86-64", "libmod_wsgi_host.dylib: x86-64"),
     ("x86_64-pc-windows-gnu", "mod_wsgi.dll: x86-64", "mod_wsgi_host.dll: x86-64"),
 ])
 def test_module_and_hosts_link_for(target, module, host):
