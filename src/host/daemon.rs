@@ -85,7 +85,13 @@ fn start(control: &mut Control, main: &'static Interpreter) -> Result<Started, S
 
 fn serve_requests(control: &mut Control, started: Started) -> Result<i32, String> {
     let Started { interpreters, listener, place, predecessors, .. } = started;
-    preload(interpreters);
+    let failed = preload(interpreters);
+    if !failed.is_empty() && !predecessors.is_empty() && place.has_others() {
+        return Err(format!(
+            "WSGI7031: '{}' cannot be loaded, as the log says, so a new process does not take the place of one that serves",
+            failed.join("' and '")
+        ));
+    }
     let signals = signals::catch().map_err(|error| format!("WSGI7005: signals cannot be caught: {error}"))?;
     let cannot = |error| format!("WSGI7006: threads cannot be started: {error}");
     let inspector = Inspector::start().map_err(cannot)?;

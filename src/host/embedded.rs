@@ -50,7 +50,8 @@ pub fn start(launch: &[u8], server_log: ServerLog) -> bool {
     });
     match started {
         Ok(interpreters) => {
-            preload(interpreters);
+            // What fails is logged, and tried again by requests.
+            crate::ignore(preload(interpreters));
             telemetry::start(interpreters);
             STARTED.set((interpreters, thread::current().id())).is_ok()
         }

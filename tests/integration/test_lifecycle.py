@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import processes, under_test
+from harness import interpreters, processes, under_test
 from harness.plugin import MODES, MPMS
 
 APPLICATION = """
@@ -161,3 +161,56 @@ class TestDaemonReload:
             reload()
             for _ in range(3):
                 assert server.get("/", timeout=5).status == 200
+
+
+class TestReloadOfWhatCannotBeLoaded:
+    """Preloaded scripts tell whether a new process could serve before one that does has to go."""
+
+    APPLICATION = """
+        import os
+        import of_the_site
+
+        def application(environ, start_response):
+            start_response("200 OK", [])
+            return [f"{of_the_site.VERSION} {os.getpid()}".encode()]
+    """
+
+    def start(self, server):
+        server.site.write("of_the_site.py", "VERSION = 'one'\n")
+        script = server.site.write("app.wsgi", self.APPLICATION)
+        server.site.add(f"WSGIDaemonProcess app threads=3 python-path={server.site.root}/app",
+                        f"WSGIScriptAlias / {script} process-group=app application-group=%{{GLOBAL}}")
+        server.start()
+        return server.get("/").text.split()
+
+    @pytest.mark.ours_only("the C module's daemon answers 500 from the reload on")
+    def test_a_process_that_serves_goes_on_until_its_successor_has_loaded_the_application(self, new_server):
+        server = new_server("event", "daemon")
+        version, before = self.start(server)
+        server.site.write("of_the_site.py", "VERSION = 'two\n")
+        # What each attempt says.
+        server.log.allow("WSGI0110", "SyntaxError", "WSGI7031: ./", r"\[wsgi:error\] \[pid \d+:tid \d+\] ( |Traceback)")
+        server.graceful()
+        server.log.expect("WSGI7031: .*app.wsgi' cannot be loaded.*its earlier processes go on serving, and the start is tried again")
+        for _ in range(20):
+            assert server.get("/").text.split() == [version, before]
+        server.site.write("of_the_site.py", "VERSION = 'two'\n")
+        processes.wait_until(lambda: server.get("/").text.split()[0] == "two", "the mended application is served", 40)
+        assert server.log.text().count("WSGI7031: daemon process group") == 1
+
+    @pytest.mark.ours_only("the C module has no earlier process that could go on")
+    def test_a_group_whose_python_is_gone_keeps_the_process_it_has(self, new_server):
+        server = new_server("event", "daemon")
+        home = server.site.root / "venv"
+        interpreters.run(interpreters.system(), "-m", "venv", "--without-pip", home)
+        interpreters.run("chmod", "-R", "a+rX", home)
+        server.site.add(f"WSGIPythonHome {home}")
+        version, before = self.start(server)
+        home.rename(server.site.root / "away")
+        server.log.allow("WSGI7041", "WSGI7050")
+        server.graceful()
+        server.log.expect("does not exist.*its earlier processes go on serving")
+        for _ in range(20):
+            assert server.get("/").text.split() == [version, before]
+        (server.site.root / "away").rename(home)
+        processes.wait_until(lambda: server.get("/").text.split()[1] != before, "the new process serves", 40)

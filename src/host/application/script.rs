@@ -3,7 +3,6 @@
 use super::failure;
 use super::interpreters::{Interpreter, Interpreters};
 use super::request::Request;
-use crate::ignore;
 use crate::log;
 use crate::python::{Exception, Object, PyResult, Python, Stored};
 use crate::sys::clock::modified;
@@ -203,25 +202,29 @@ fn explain(path: &Path, error: &std::io::Error) -> String {
     text
 }
 
-/// Loads the scripts that are to be loaded before the first request; what fails is logged, and tried again by requests.
-/// Called detached.
-pub fn preload(interpreters: &'static Interpreters) {
+/// Loads the scripts that are to be loaded before the first request. Answers those that cannot be: that is logged, and requests
+/// try it again where the process goes on.
+pub fn preload(interpreters: &'static Interpreters) -> Vec<String> {
+    let mut failed = Vec::new();
     for preload in &interpreters.launch().preload {
-        let interpreter = match interpreters.get(&preload.application_group) {
-            Ok(interpreter) => interpreter,
+        let path = &preload.script[..];
+        let is_loaded = match interpreters.get(&preload.application_group) {
+            Ok(interpreter) => {
+                let wanted = Wanted { path, changed: None, resource: Some(path), request: None };
+                interpreter.attach(|py| find(py, interpreter, wanted).is_ok())
+            }
             Err(why) => {
                 let group = String::from_utf8_lossy(&preload.application_group);
                 log::write(
                     LogLevel::Crit,
                     &format!("WSGI0040: the interpreter for application group '{group}' cannot be made: {why}"),
                 );
-                continue;
+                false
             }
         };
-        let path = &preload.script[..];
-        // What failed is logged, and there is nothing to do about it now.
-        interpreter.attach(|py| {
-            ignore(find(py, interpreter, Wanted { path, changed: None, resource: Some(path), request: None }))
-        });
+        if !is_loaded {
+            failed.push(String::from_utf8_lossy(path).into_owned());
+        }
     }
+    failed
 }

@@ -34,7 +34,8 @@ pub fn run(
         log::write(LogLevel::Crit, &format!("WSGI7006: threads cannot be started: {error}"));
         return super::EXIT_CONFIG;
     }
-    preload(interpreters);
+    // What fails is logged, and ends the process.
+    crate::ignore(preload(interpreters));
     place.set(board::RETIRING);
     0
 }

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// This process's place on the board: its state, its load, and its threads' seats. They stay mapped until the process ends.
 pub struct Place {
-    state: NonNull<AtomicU32>,
+    states: &'static [AtomicU32],
+    slot: usize,
     load: NonNull<AtomicU32>,
     seats: &'static [AtomicU64],
 }
@@ -38,12 +39,10 @@ impl Place {
             let seats = std::slice::from_raw_parts(seats.cast::<AtomicU64>(), board::SEATS_SIZE / 8);
             // What the process that had the slot before has left there.
             seats.iter().for_each(|word| word.store(0, Ordering::Relaxed));
-            let state = page.cast::<AtomicU32>().add(slot as usize);
+            let states = std::slice::from_raw_parts(page.cast::<AtomicU32>(), board::SLOTS);
             let load = page.cast::<AtomicU32>().add(board::LOADS / 4 + slot as usize);
-            match (NonNull::new(state), NonNull::new(load)) {
-                (Some(state), Some(load)) => Ok(Self { state, load, seats }),
-                _ => Err(rustix::io::Errno::NOMEM),
-            }
+            let load = NonNull::new(load).ok_or(rustix::io::Errno::NOMEM)?;
+            Ok(Self { states, slot: slot as usize, load, seats })
         }
     }
 
@@ -54,8 +53,13 @@ impl Place {
 
     /// Tells what this process does.
     pub fn set(&self, value: u32) {
-        // SAFETY: see the type.
-        unsafe { self.state.as_ref() }.store(value.to_le(), Ordering::Release);
+        self.states[self.slot].store(value.to_le(), Ordering::Release);
+    }
+
+    /// Whether another process of the group takes requests.
+    pub fn has_others(&self) -> bool {
+        let is_ready = |state: &AtomicU32| u32::from_le(state.load(Ordering::Acquire)) == board::READY;
+        self.states.iter().enumerate().any(|(slot, state)| slot != self.slot && is_ready(state))
     }
 
     /// Counts a request that no child has counted.
