@@ -10,12 +10,13 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[3]
 MISSING = [tool for tool in ("mmdebstrap", "unshare", "cargo") if not shutil.which(tool)]
-HOSTS = 3
+HOSTS = 4
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a Debian in a folder and to go into it")
 @pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 @pytest.mark.parametrize(("target", "module", "host"), [
+    ("aarch64-unknown-linux-gnu", "libmod_wsgi.so: arm64", "libmod_wsgi_host.so: arm64"),
     ("aarch64-apple-darwin", "libmod_wsgi.dylib: arm64", "libmod_wsgi_host.dylib: arm64"),
     ("x86_64-apple-darwin", "libmod_wsgi.dylib: x86-64", "libmod_wsgi_host.dylib: x86-64"),
     ("x86_64-pc-windows-gnu", "mod_wsgi.dll: x86-64", "mod_wsgi_host.dll: x86-64"),
