@@ -1,12 +1,14 @@
-"""CherryPy as a WSGI application in a virtualenv: its engine, sessions, uploads, streams."""
+"""CherryPy as a WSGI application in a virtualenv: its engine, sessions, logins, uploads, downloads, streams."""
 
 import json
 
 from harness.programs import session, virtualenv_or_skip
 
 APPLICATION = """
+    import os
     import sys
     import cherrypy
+    from cherrypy.lib.static import serve_file
 
     class Root:
         @cherrypy.expose
@@ -22,6 +24,31 @@ APPLICATION = """
         def count(self):
             cherrypy.session["count"] = cherrypy.session.get("count", 0) + 1
             return str(cherrypy.session["count"])
+
+        @cherrypy.expose
+        @cherrypy.tools.allow(methods=["POST"])
+        def login(self, user, password):
+            if password != "s\\u00e9same":
+                raise cherrypy.HTTPError(401, "wrong password")
+            cherrypy.session.regenerate()
+            cherrypy.session["user"] = user
+            raise cherrypy.HTTPRedirect("me")
+
+        @cherrypy.expose
+        def me(self):
+            if "user" not in cherrypy.session:
+                raise cherrypy.HTTPError(403, "log in first")
+            return cherrypy.session["user"]
+
+        @cherrypy.expose
+        def logout(self):
+            cherrypy.lib.sessions.expire()
+            cherrypy.session.delete()
+            return "goodbye"
+
+        @cherrypy.expose
+        def download(self):
+            return serve_file(os.path.join(os.path.dirname(__file__), "data.bin"), "application/octet-stream", "attachment")
 
         @cherrypy.expose
         @cherrypy.tools.json_out()
@@ -54,6 +81,7 @@ class TestCherryPy:
     def configure(cls, site):
         cls.virtualenv = virtualenv_or_skip("cherrypy>=18.8,<19")
         script = site.write("cherrypy_app.wsgi", APPLICATION)
+        site.write("data.bin", "0123456789" * 200_000)
         if site.embedded:
             # Sessions are in memory: one process.
             site.one_child()
@@ -70,6 +98,29 @@ class TestCherryPy:
         browser = session(server)
         assert [browser.get("/site/count").text for _ in range(4)] == ["1", "2", "3", "4"]
         assert session(server).get("/site/count").text == "1"
+
+    def test_a_user_logs_in_is_known_and_logs_out(self, server):
+        browser = session(server)
+        assert browser.get("/site/login?user=ann&password=x").status == 405
+        assert browser.get("/site/me").status == 403
+        assert browser.form("/site/login", user="ann", password="wrong").status == 401
+        assert browser.get("/site/me").status == 403
+        stranger = browser.cookies["session_id"].value
+        answer = browser.form("/site/login", user="änn", password="sésame")
+        assert (answer.status, answer.headers["Location"].rpartition("/site/")[2]) == (303, "me")
+        assert browser.cookies["session_id"].value != stranger
+        assert browser.get("/site/me").body.decode() == "änn"
+        assert session(server).get("/site/me").status == 403
+        assert browser.get("/site/logout").text == "goodbye"
+        assert browser.get("/site/me").status == 403
+
+    def test_a_file_is_downloaded_whole_and_in_part(self, server):
+        whole = server.get("/site/download")
+        assert (whole.status, whole.body) == (200, b"0123456789" * 200_000)
+        assert whole.headers["Content-Disposition"].startswith('attachment; filename="data.bin"')
+        part = server.get("/site/download", {"Range": "bytes=5-14"})
+        assert (part.status, part.body, part.headers["Content-Range"]) == (206, b"5678901234", "bytes 5-14/2000000")
+        assert server.get("/site/download", {"If-Modified-Since": whole.headers["Last-Modified"]}).status == 304
 
     def test_a_file_is_uploaded(self, server):
         answer = session(server).upload("/site/upload", "file", "big.bin", b"x" * 1_500_000)

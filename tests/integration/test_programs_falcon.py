@@ -1,10 +1,12 @@
-"""Falcon in a virtualenv: resources, media, streams, error responses."""
+"""Falcon in a virtualenv: resources, tokens, media, streams, error responses."""
 
 import json
 
 from harness.programs import session, virtualenv_or_skip
 
 APPLICATION = """
+    import hashlib
+    import hmac
     import sys
     import falcon
 
@@ -34,6 +36,33 @@ APPLICATION = """
         def on_post(self, request, response):
             response.media = {"received": request.get_media()}
 
+    def token(name):
+        return name + ":" + hmac.digest(b"only for this test", name.encode(), hashlib.sha256).hex()
+
+    class Login:
+        def on_post(self, request, response):
+            sent = request.get_media()
+            if sent["password"] != "s\\u00e9same":
+                raise falcon.HTTPUnauthorized(title="wrong password", challenges=["Bearer"])
+            response.media = {"token": token(sent["user"])}
+            response.set_cookie("token", token(sent["user"]), path="/api", secure=False)
+
+        def on_delete(self, request, response):
+            response.unset_cookie("token", path="/api")
+            response.status = falcon.HTTP_204
+
+    def authenticate(request, response, resource, params):
+        shown = (request.auth or "").partition("Bearer ")[2] or request.cookies.get("token", "")
+        user = shown.partition(":")[0]
+        if not hmac.compare_digest(shown, token(user)):
+            raise falcon.HTTPUnauthorized(title="log in first", challenges=["Bearer"])
+        request.context.user = user
+
+    class Me:
+        @falcon.before(authenticate)
+        def on_get(self, request, response):
+            response.media = {"user": request.context.user}
+
     class Stream:
         def on_get(self, request, response):
             response.content_type = "text/plain"
@@ -44,8 +73,8 @@ APPLICATION = """
             raise RuntimeError("a resource failed")
 
     application = falcon.App()
-    for path, resource in {"/about": About(), "/items/{name}": Items(), "/media": Media(), "/stream": Stream(),
-                           "/fail": Fail()}.items():
+    for path, resource in {"/about": About(), "/items/{name}": Items(), "/media": Media(), "/login": Login(), "/me": Me(),
+                           "/stream": Stream(), "/fail": Fail()}.items():
         application.add_route(path, resource)
 """
 
@@ -61,7 +90,7 @@ class TestFalcon:
             site.one_child()  # what is put is in its memory
             site.add(f"WSGIPythonHome {cls.virtualenv}")
         site.add(site.daemon("falcon", f"python-home={cls.virtualenv} threads=5"), "WSGIApplicationGroup %{GLOBAL}",
-                 f"WSGIScriptAlias /api {script}")
+                 "WSGIPassAuthorization On", f"WSGIScriptAlias /api {script}")
 
     def test_it_runs_in_its_virtualenv_and_knows_its_mount_point(self, server, site):
         seen = json.loads(server.get("/api/about?a=1&b=x%20y").body)
@@ -76,6 +105,29 @@ class TestFalcon:
             assert connection.get("/api/items/one").body == data
             assert connection.request("DELETE", "/api/items/one").status == 204
             assert connection.get("/api/items/one").status == 404
+
+    @staticmethod
+    def log_in(browser, password):
+        sent = json.dumps({"user": "ann", "password": password}).encode()
+        return browser.request("POST", "/api/login", sent, {"Content-Type": "application/json"})
+
+    def test_a_user_logs_in_and_is_known_by_a_token(self, server):
+        answer = server.get("/api/me")
+        assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert self.log_in(server, "wrong").status == 401
+        token = json.loads(self.log_in(server, "sésame").body)["token"]
+        assert json.loads(server.get("/api/me", {"Authorization": f"Bearer {token}"}).body) == {"user": "ann"}
+        forged = token.replace("ann:", "eve:")
+        assert server.get("/api/me", {"Authorization": f"Bearer {forged}"}).status == 401
+
+    def test_a_browser_logs_in_is_known_by_a_cookie_and_logs_out(self, server):
+        browser = session(server)
+        assert self.log_in(browser, "wrong").status == 401
+        assert browser.get("/api/me").status == 401
+        assert self.log_in(browser, "sésame").status == 200
+        assert json.loads(browser.get("/api/me").body) == {"user": "ann"}
+        assert browser.request("DELETE", "/api/login").status == 204
+        assert browser.get("/api/me").status == 401
 
     def test_json_comes_back(self, server):
         sent = {"text": "ä€", "list": [1, 2.5, None, True]}

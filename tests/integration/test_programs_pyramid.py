@@ -1,4 +1,4 @@
-"""Pyramid in a virtualenv: routes, sessions, CSRF protection, uploads, responses of files."""
+"""Pyramid in a virtualenv: routes, sessions, CSRF protection, uploads, responses of files, streams."""
 
 import json
 
@@ -38,6 +38,9 @@ APPLICATION = """
     def download(request):
         return FileResponse(__file__, request=request, content_type="text/plain")
 
+    def stream(request):
+        return Response(app_iter=(f"{number},".encode() for number in range(100)), content_type="text/plain")
+
     def fail(request):
         raise RuntimeError("a view failed")
 
@@ -45,7 +48,8 @@ APPLICATION = """
         config.set_session_factory(SignedCookieSessionFactory("only for this test"))
         config.set_default_csrf_options(require_csrf=True)
         for name, view, renderer in (("hello", hello, None), ("about", about, "json"), ("token", token, None), ("login", login, None),
-                                     ("me", me, None), ("upload", upload, "json"), ("download", download, None), ("fail", fail, None)):
+                                     ("me", me, None), ("upload", upload, "json"), ("download", download, None),
+                                     ("stream", stream, None), ("fail", fail, None)):
             config.add_route(name, "/" if name == "hello" else f"/{name}")
             config.add_view(view, route_name=name, renderer=renderer)
         application = config.make_wsgi_app()
@@ -89,6 +93,11 @@ class TestPyramid:
         assert answer.body == self.script.read_bytes()
         assert answer.headers["Content-Length"] == str(len(answer.body))
         assert server.get("/site/download", {"If-Modified-Since": answer.headers["Last-Modified"]}).status == 304
+
+    def test_a_stream_arrives(self, server):
+        answer = server.get("/site/stream")
+        assert answer.complete and answer.text == "".join(f"{number}," for number in range(100))
+        assert answer.headers["Transfer-Encoding"] == "chunked"
 
     def test_error_pages_are_the_frameworks_and_failures_are_logged(self, server):
         assert server.get("/site/nowhere").status == 404

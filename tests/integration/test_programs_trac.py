@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import random
 import re
 
 import pytest
@@ -29,6 +30,7 @@ def make_project(site, virtualenv) -> None:
     trac_admin = (virtualenv / "bin" / "python", virtualenv / "bin" / "trac-admin", project)
     interpreters.run(*trac_admin, "initenv", "Project of this test", "sqlite:db/trac.db")
     interpreters.run(*trac_admin, "permission", "add", "ann", "TRAC_ADMIN")
+    interpreters.run(*trac_admin, "config", "set", "attachment", "max_size", "10000000")
     for folder, _, files in os.walk(project):
         for path in (folder, *(os.path.join(folder, name) for name in files)):
             os.chmod(path, 0o777)
@@ -76,6 +78,18 @@ class TestTrac:
         assert answer.status in (302, 303), answer.text
         return re.search(r"/projects/one/ticket/\d+", answer.headers["Location"])[0]
 
+    def attach(self, ann, ticket: str, data: bytes) -> str:
+        """The path at which what has just been attached is downloaded."""
+        place = ticket.replace("/projects/one/", "/projects/one/attachment/")
+        boundary = "----of-this-test"
+        fields = {"__FORM_TOKEN": self.token(ann), "action": "new", "realm": "ticket", "id": ticket.rpartition("/")[2], "description": ""}
+        parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()]
+        file = f'--{boundary}\r\nContent-Disposition: form-data; name="attachment"; filename="data.bin"\r\n\r\n'
+        body = ("".join(parts) + file).encode() + data + f"\r\n--{boundary}--\r\n".encode()
+        answer = ann.request("POST", f"{place}/?action=new", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+        assert answer.status in (302, 303), answer.text
+        return place.replace("/attachment/", "/raw-attachment/") + "/data.bin"
+
     def test_the_start_page_knows_its_mount_point(self, server):
         answer = server.get("/projects/one")
         assert answer.status == 200 and "Project of this test" in answer.text
@@ -107,17 +121,20 @@ class TestTrac:
         assert ann.get(path + "?format=txt").body.strip() == b"second text"
 
     def test_a_file_is_attached_and_downloaded_whole(self, ann):
-        ticket, data = self.new_ticket(ann, "with a file"), hashlib.sha256(b"a").digest() * 6000
-        place = ticket.replace("/projects/one/", "/projects/one/attachment/")
-        boundary = "----of-this-test"
-        fields = {"__FORM_TOKEN": self.token(ann), "action": "new", "realm": "ticket", "id": ticket.rpartition("/")[2], "description": ""}
-        parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()]
-        file = f'--{boundary}\r\nContent-Disposition: form-data; name="attachment"; filename="data.bin"\r\n\r\n'
-        body = ("".join(parts) + file).encode() + data + f"\r\n--{boundary}--\r\n".encode()
-        answer = ann.request("POST", f"{place}/?action=new", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
-        assert answer.status in (302, 303), answer.text
-        found = ann.get(place.replace("/attachment/", "/raw-attachment/") + "/data.bin")
+        data = hashlib.sha256(b"a").digest() * 6000
+        found = ann.get(self.attach(ann, self.new_ticket(ann, "with a file"), data))
         assert (found.status, found.body) == (200, data)
+
+    def test_a_file_of_megabytes_comes_whole_and_not_twice(self, ann, server):
+        data = random.Random(1).randbytes(5_000_000)
+        path = self.attach(ann, self.new_ticket(ann, "with a large file"), data)
+        whole = ann.get(path)
+        assert (whole.status, whole.complete, whole.headers["Content-Length"]) == (200, True, "5000000")
+        assert hashlib.sha256(whole.body).digest() == hashlib.sha256(data).digest()
+        again = ann.get(path, {"If-Modified-Since": whole.headers["Last-Modified"]})
+        assert (again.status, again.body) == (304, b"")
+        head = ann.request("HEAD", path)
+        assert (head.status, head.headers["Content-Length"], head.body) == (200, "5000000", b"")
 
     def test_a_file_of_the_program_is_not_sent_twice(self, server):
         answer = server.get("/projects/one/chrome/common/css/trac.css")
