@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,12 @@ done = function(summary, latency, requests)
         errors.connect + errors.read + errors.write + errors.status + errors.timeout))
 end
 """
+
+# Ours with something switched on: what stands in front of the script, and a directive.
+SWITCHED_ON = {
+    "recording": ("import mod_wsgi\nmod_wsgi.start_recording_metrics()\n", ""),
+    "traced": ("", "WSGITraceContext On"),
+}
 
 
 @dataclass
@@ -56,14 +63,16 @@ def wrk_script(row: Row, folder: Path) -> None:
 
 @contextlib.contextmanager
 def running(mode: str, row: str, names: list[str], groups: int = 1):
-    """A server for each name, all with the same configuration; all run, one at a time is measured. A name is a module's or
-    that of another server. With several groups the requests go to the first one, and the others are idle."""
+    """A server for each name, all with the same configuration; all run, one at a time is measured. A name is a module's, that of
+    another server, or says what is switched on in ours. With several groups the requests go to the first one, and the others are idle."""
     servers = []
     try:
         for name in names:
-            module = under_test.module("ours" if name in SERVERS else name)
+            in_front, directive = SWITCHED_ON.get(name, ("", ""))
+            module = under_test.module("ours" if name in SERVERS or name in SWITCHED_ON else name)
             site = Site("event", mode, module)
-            site.write("bench.wsgi", ROWS[row].script)
+            site.write("bench.wsgi", in_front + textwrap.dedent(ROWS[row].script))
+            site.add(directive)
             site.path("bench.bin").write_bytes(b"x" * ROWS[row].file_size)
             # One child with enough threads for all connections, so that pools are alike in every round.
             site.mpm_sizes = "ThreadLimit 128\nStartServers 1\nServerLimit 1\nThreadsPerChild 128\nMaxRequestWorkers 128\nMaxRequestsPerChild 0"

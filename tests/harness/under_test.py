@@ -1,7 +1,7 @@
-"""Which mod_wsgi the tests load: `ours` from the build tree, or `theirs`, the C module.
+"""Which mod_wsgi the tests load: `ours` from the build tree, or the C module.
 
-WSGI_UNDER_TEST=ours|theirs chooses. `theirs` is Debian's package, unpacked and never installed;
-WSGI_THEIRS=/path/to/mod_wsgi.so takes another build of the C module instead.
+WSGI_UNDER_TEST=ours|theirs|pip chooses. `theirs` is Debian's package, unpacked and never installed;
+WSGI_THEIRS=/path/to/mod_wsgi.so takes another build of the C module instead. `pip` is the release that pip compiles.
 """
 
 import os
@@ -17,8 +17,8 @@ UNDER_TEST = os.environ.get("WSGI_UNDER_TEST", "ours")
 OURS = UNDER_TEST == "ours"
 THEIRS_PACKAGE = "libapache2-mod-wsgi-py3"
 
-if UNDER_TEST not in ("ours", "theirs"):
-    raise RuntimeError(f"WSGI_UNDER_TEST is {UNDER_TEST!r}; it must be ours or theirs")
+if UNDER_TEST not in ("ours", "theirs", "pip"):
+    raise RuntimeError(f"WSGI_UNDER_TEST is {UNDER_TEST!r}; it must be ours, theirs or pip")
 
 
 @cache
