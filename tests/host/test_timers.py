@@ -99,6 +99,17 @@ class TestRequestTimeout:
         assert sibling.answer().body == b"ok"
         assert daemon.wait() == 0, "nobody waits for the stuck thread"
 
+    def test_siblings_have_as_long_as_any_request(self, place, script):
+        """Also where that is longer than graceful-timeout: here 0.8 seconds."""
+        daemon = place.start(threads=3, request_timeout=400, graceful_timeout=100).ready()
+        stuck, sibling = daemon.child(), daemon.child()
+        send(stuck, script, "stuck")
+        time.sleep(0.6)
+        send(sibling, script, "sleep0.7")
+        assert stuck.answer().status == 504
+        assert sibling.answer().body == b"ok"
+        assert daemon.wait() == 0
+
     def test_more_threads_are_more_patient(self, place, script):
         """The limit is request-timeout times 1 + ln(threads): here 3.3 times as long."""
         daemon = place.start(threads=10, request_timeout=400).ready()

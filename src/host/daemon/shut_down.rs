@@ -7,7 +7,7 @@ use super::inspector::Inspector;
 use super::link::Link;
 use super::reason::Reason;
 use super::service::Service;
-use super::timers::Timers;
+use super::timers::{Timers, request_limit};
 use crate::application::events::ProcessEvent;
 use crate::application::progress::Progress;
 use crate::application::telemetry;
@@ -156,6 +156,11 @@ fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector, announcer
     };
     // Without a time of their own they have that of the process's end.
     let mut until = after(Instant::now(), graceful).or(limit);
+    if service.reason() == Some(Reason::RequestTimeout) {
+        // One request ran too long. The others have as long as any request may run.
+        let longest = request_limit(launch).map(|longest| Instant::now() + longest);
+        until = until.map(|until| longest.map_or(until, |longest| until.max(longest)));
+    }
     if haste == Some(Haste::Prompt) {
         watch(limit);
         until = [until, limit].into_iter().flatten().min();

@@ -47,7 +47,7 @@ fn given(milliseconds: u64) -> Option<Duration> {
 
 /// How long a request may run. One stuck thread of many hurts less than one of few, so that the time grows with their number,
 /// as in mod_wsgi 6.1.1.
-fn request_limit(launch: &Launch) -> Option<Duration> {
+pub fn request_limit(launch: &Launch) -> Option<Duration> {
     let scale = 1.0 + f64::from(launch.threads.max(1)).ln();
     given(launch.request_timeout).map(|timeout| timeout.mul_f64(scale))
 }
