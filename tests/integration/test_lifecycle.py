@@ -214,3 +214,35 @@ class TestReloadOfWhatCannotBeLoaded:
             assert server.get("/").text.split() == [version, before]
         (server.site.root / "away").rename(home)
         processes.wait_until(lambda: server.get("/").text.split()[1] != before, "the new process serves", 40)
+
+
+@pytest.mark.ours_only("requests wait while the C module's new process imports")
+@pytest.mark.parametrize("how", ["graceful", "maximum-requests"])
+def test_a_slow_import_of_the_successor_keeps_nobody_waiting(new_server, how):
+    server = new_server("event", "daemon")
+    script = server.site.write("slow.wsgi", """
+        import os
+        import time
+        time.sleep(3)
+
+        def application(environ, start_response):
+            start_response("200 OK", [])
+            return [str(os.getpid()).encode()]
+    """)
+    options = "maximum-requests=20" if how == "maximum-requests" else ""
+    server.site.add(f"WSGIDaemonProcess app threads=3 startup-timeout=30 {options}",
+                    f"WSGIScriptAlias / {script} process-group=app application-group=%{{GLOBAL}}")
+    server.start()
+    before = server.get("/").text
+    if how == "graceful":
+        server.graceful()
+    waits, begun = [], time.monotonic()
+    while time.monotonic() < begun + 15:
+        asked = time.monotonic()
+        seen = server.get("/").text
+        waits.append(time.monotonic() - asked)
+        if seen != before:
+            break
+        time.sleep(0.02)
+    assert seen != before and len(waits) > 20
+    assert max(waits) < 1.5, "half of what the import takes"
