@@ -5,7 +5,7 @@ import subprocess
 import machine
 import pytest
 from conftest import NAME, SUITES, newest
-from rpm_query import FILES, files
+from rpm_query import FILES, NAME as RPM_NAME, OPENSUSE_FILES, OPENSUSE_NAME, files
 
 # A Rust that is new enough is Debian's own from 13 on; Debian 12 has it under another name.
 RUST = {"bookworm": "cargo-web rustc-web"}
@@ -43,7 +43,10 @@ def test_dpkg_buildpackage_makes_the_package_from_the_dsc(builder):
     assert debian.run(f"ls /build/{NAME}-dbgsym_*.deb")
 
 
-def test_rpmbuild_makes_the_package_from_the_two_archives(builder, tmp_path):
+@pytest.mark.parametrize(("name", "wanted", "documents"), [
+    (RPM_NAME, FILES, "/usr/share/doc"), (OPENSUSE_NAME, OPENSUSE_FILES, "/usr/share/doc/packages"),
+])
+def test_rpmbuild_makes_the_package_from_the_two_archives(builder, tmp_path, name, wanted, documents):
     debian, suite = builder
     if suite == "bookworm":
         pytest.skip("Debian 12's Rust has another name, which the spec does not know")
@@ -53,13 +56,13 @@ def test_rpmbuild_makes_the_package_from_the_two_archives(builder, tmp_path):
     for pattern in ("mod_wsgi-*[0-9].tar.gz", "mod_wsgi-*-vendor.tar.xz"):
         path = newest(pattern, "source")
         debian.put_file(path, f"{sources}/{path.name}")
-    debian.put_file(machine.TOP / "rpm/python3-mod_wsgi.spec", "/build/python3-mod_wsgi.spec")
+    debian.put_file(machine.TOP / f"rpm/{name}.spec", f"/build/{name}.spec")
     # --nodeps: what the spec needs is there as packages of Debian.
     debian.run("rpmbuild -bb --nodeps --define '_topdir /build' --define '_libdir /usr/lib64' --define '_docdir_fmt %%{NAME}' --define '_buildshell /bin/bash'"
-               " /build/python3-mod_wsgi.spec")
-    made = debian.run("ls /build/RPMS/*/python3-mod_wsgi-[0-9]*.rpm").strip()
+               f" --define '_defaultdocdir {documents}' /build/{name}.spec")
+    made = debian.run(f"ls /build/RPMS/*/{name}-[0-9]*.rpm").strip()
     copy = tmp_path / "made.rpm"
     copy.write_bytes(open(f"/proc/{debian.first}/root{debian.root}{made}", "rb").read())
     theirs = {path if path.endswith(".gz") or "/man/" not in path else f"{path}.gz" for path in files(copy)
               if not path.startswith("/usr/lib/.build-id/")}
-    assert theirs == FILES
+    assert theirs == wanted
