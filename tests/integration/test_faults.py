@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import socket
-import struct
 import subprocess
 import time
 
@@ -84,17 +83,6 @@ class TestStrangers:
         assert process_of(server) == before
         for stranger in silent:
             stranger.close()
-
-    def test_a_conversation_cut_at_every_byte(self, server, site):
-        """A greeting of the right build, and a frame that promises a request and is cut."""
-        before = process_of(server)
-        greeting = b"WSGI\x01\x00" + b"7.0.0"
-        whole = struct.pack("<BBHI", 1, 0, 0, len(greeting)) + greeting + struct.pack("<BBHI", 2, 0, 0, 60) + b"x" * 60
-        for cut in range(len(whole)):
-            with self.connect(site) as stranger:
-                stranger.sendall(whole[:cut])
-        server.log.allow("WSGI7018", "WSGI7019")
-        assert process_of(server) == before
 
     @pytest.mark.skipif(not AS_ROOT, reason="needs root: only root can be somebody else")
     def test_another_user_cannot_connect(self, server, site):
