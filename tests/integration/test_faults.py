@@ -138,25 +138,6 @@ class TestRights:
         assert int(self.status(server, "/open", "CapBnd"), 16) != 0
 
 
-def memory(process):
-    """Everything a process has mapped and may read."""
-    for line in open(f"/proc/{process}/maps"):
-        span, rights, *_, = line.split()
-        if "r" not in rights or line.rstrip().endswith(("[vvar]", "[vsyscall]", "[vvar_vclock]")):
-            continue
-        start, end = (int(number, 16) for number in span.split("-"))
-        with open(f"/proc/{process}/mem", "rb", buffering=0) as source:
-            source.seek(start)
-            try:
-                yield source.read(end - start)
-            except OSError:
-                continue
-
-
-def holds(process, *secrets):
-    return [any(secret in part for part in memory(process)) for secret in secrets]
-
-
 @pytest.mark.skipif(not AS_ROOT, reason="needs root: only root reads the memory of Apache")
 class TestSecrets:
     """What Apache alone must know: the key of its certificate, what stands in its configuration, its environment."""
@@ -187,9 +168,9 @@ class TestSecrets:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         process = int(urllib.request.urlopen(f"https://127.0.0.1:{site.port}/", context=context, timeout=20).read())
         prime, word = self.prime(site), b"word-of-the-configuration-" + b"7261"
-        assert holds(server.pid, prime, word) == [True, True], "the search finds what is there"
+        assert processes.holds(server.pid, prime, word) == [True, True], "the search finds what is there"
         # The word travels in the environ of the request, so only the key and what was never sent may be asked for.
-        assert holds(process, prime, b"SSLCertificateKeyFile") == [False, False]
+        assert processes.holds(process, prime, b"SSLCertificateKeyFile") == [False, False]
         assert b"APACHE" not in open(f"/proc/{process}/environ", "rb").read()
 
 

@@ -1,11 +1,13 @@
 """The walls: no Python in the Apache parent, nothing of Apache's in a daemon."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from harness import processes
 from harness.plugin import MPMS
+from harness.site import AS_ROOT
 
 APPLICATION = """
     import os
@@ -85,3 +87,32 @@ def test_the_parent_maps_no_python_after_reloads(new_server, mpm):
         reload()
         process_of(server, "/embedded")
         assert "python" not in processes.maps(server.pid).lower()
+
+
+@pytest.mark.ours_only("the C module's daemons are forks of Apache")
+def test_a_daemon_has_of_the_environment_of_apache_what_python_needs_only(new_server):
+    server = new_server()
+    server.site.write("environ.wsgi", """
+        import json
+        import os
+
+        def application(environ, start_response):
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps([os.getpid(), dict(os.environ), sorted(environ)]).encode()]
+    """)
+    server.site.serve("environ.wsgi")
+    secret = "-".join(["word", "of", "the", "environment", "8152"])
+    kept, kept_back = {"TZ": "UTC", "LC_TIME": "C", "PYTHONUNBUFFERED": "1"}, {"APACHE_RUN_USER": "x", "SECRET_OF_APACHE": secret}
+    server.extra_environment = kept | kept_back
+    server.start()
+    daemon, seen, keys = json.loads(server.get("/").body)
+    parts = [Path(f"/proc/{pid}/environ").read_bytes().decode().rstrip("\0").split("\0") for pid in (server.pid, daemon)]
+    apache, own = (dict(part.split("=", 1) for part in variables) for variables in parts)
+    assert server.extra_environment.items() <= apache.items(), "it was there to be had"
+    assert kept.items() <= own.items() and set(own) <= {"LANG", "PATH", "HOME", "USER", "USERNAME", "LOGNAME", *kept}, own
+    assert kept.items() <= seen.items() and set(seen) <= {*own, "LC_CTYPE"}, seen
+    assert not set(kept_back) & set(keys)
+    if AS_ROOT:
+        names = [secret.encode(), b"SECRET_OF_APACHE", b"APACHE_RUN_USER"]
+        assert processes.holds(server.pid, *names) == [True] * 3, "the search finds what is there"
+        assert processes.holds(daemon, *names) == [False] * 3
