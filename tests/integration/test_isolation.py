@@ -1,6 +1,7 @@
 """The walls: no Python in the Apache parent, nothing of Apache's in a daemon."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,26 @@ from harness.site import AS_ROOT
 
 APPLICATION = """
     import os
+    import time
 
     def application(environ, start_response):
         start_response("200 OK", [("Content-Type", "text/plain")])
-        return [str(os.getpid()).encode()]
+        answer = str(os.getpid()).encode()
+        if environ["QUERY_STRING"] == "large":
+            time.sleep(0.1)
+            return (answer.rjust(1 << 20) for _ in range(4))
+        return [answer]
 """
+
+
+BOARD, WINDOW = "/memfd:mod_wsgi board (deleted)", "/memfd:mod_wsgi response (deleted)"
+
+
+def shared_memory(pid):
+    """What a process maps together with others: names and inodes. The C library maps a table of its own so."""
+    fields = [line.split(maxsplit=5) for line in processes.maps(pid).splitlines()]
+    shared = {(line[-1], line[4]) for line in fields if line[1].endswith("s")}
+    return {(name, inode) for name, inode in shared if not name.endswith("/gconv-modules.cache")}
 
 
 def configure(site):
@@ -33,7 +49,7 @@ def configure(site):
 def process_of(server, path):
     answer = server.get(path)
     assert answer.status == 200, answer
-    return int(answer.body)
+    return int(answer.body.split()[-1])
 
 
 class TestBothModesAtOnce:
@@ -56,12 +72,36 @@ class TestBothModesAtOnce:
             daemon = process_of(server, path)
             held = processes.descriptors(daemon)
             assert processes.listening_tcp_sockets(daemon) == []
-            files = {target for target in held.values() if target.startswith("/") and not target.startswith("/memfd:mod_wsgi")}
+            files = {target for target in held.values() if target.startswith("/") and target != WINDOW}
             assert files <= {"/dev/null", "/dev/urandom", str(site.log.path), str(site.root / "logs" / "console.log")}, held
             # Shared with the parent: the log, the socket on which this group's daemons listen, and the pipe that wakes it.
             shared = set(held.values()) & set(processes.descriptors(server.pid).values()) - files
             assert len([name for name in shared if name.startswith("socket:")]) <= 1, shared
             assert {name for name in shared if name.startswith("pipe:")} == {held[6]}, shared
+
+    @pytest.mark.ours_only("the C module's daemons map the scoreboard of Apache")
+    def test_memory_is_shared_with_processes_of_the_same_group_only(self, server, site):
+        """But for windows of answers, which a daemon makes and Apache's children look at."""
+        daemons = {"/one": set(), "/two": set()}
+        for path, of_group in daemons.items():
+            def all_are_known():
+                with ThreadPoolExecutor(6) as pool:
+                    of_group.update(pool.map(lambda _: process_of(server, f"{path}?large"), range(6)))
+                return len(of_group) == (2 if path == "/two" else 1)
+            processes.wait_until(all_are_known, "each process of the group has answered")
+        boards, windows = {}, []
+        for path, of_group in daemons.items():
+            for daemon in of_group:
+                shared = shared_memory(daemon)
+                assert {name for name, _ in shared} <= {BOARD, WINDOW}, shared
+                (boards[daemon],) = (inode for name, inode in shared if name == BOARD)
+                windows += [inode for name, inode in shared if name == WINDOW]
+        assert windows and len(set(windows)) == len(windows), "no two daemons have a window in common"
+        assert len({boards[daemon] for daemon in daemons["/two"]}) == 1, "a group has one board"
+        assert len(set(boards.values())) == 2, "and another group has another one"
+        of_apache = shared_memory(server.pid)
+        assert {(BOARD, inode) for inode in boards.values()} < of_apache
+        assert any(name.startswith(("/dev/zero", "/SYSV")) for name, _ in of_apache), "there is a scoreboard to be had"
 
     @pytest.mark.ours_only("the C module forks daemons from the parent")
     def test_a_daemon_is_another_program_than_apache(self, server):
