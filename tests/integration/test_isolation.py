@@ -1,6 +1,7 @@
 """The walls: no Python in the Apache parent, nothing of Apache's in a daemon."""
 
 import json
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def configure(site):
     """)
 
 
-def process_of(server, path):
-    answer = server.get(path)
+def process_of(server, path, headers=None):
+    answer = server.get(path, headers)
     assert answer.status == 200, answer
     return int(answer.body.split()[-1])
 
@@ -156,3 +157,73 @@ def test_a_daemon_has_of_the_environment_of_apache_what_python_needs_only(new_se
         names = [secret.encode(), b"SECRET_OF_APACHE", b"APACHE_RUN_USER"]
         assert processes.holds(server.pid, *names) == [True] * 3, "the search finds what is there"
         assert processes.holds(daemon, *names) == [False] * 3
+
+
+@pytest.mark.ours_only("the C module's daemons hold every log of the server")
+class TestLogsOfVirtualHosts:
+    """Each virtual host has a log and a group, and what its daemons say is in no log of another one."""
+
+    modes = ("daemon",)
+    hosts = ("a.test", "b.test")
+
+    @classmethod
+    def configure(cls, site):
+        site.write("says.wsgi", """
+            import atexit
+            import os
+            import subprocess
+            import sys
+            import threading
+
+            def say(host):
+                print(f"{host} prints later", file=sys.stderr)
+                print(f"{host} prints to stdout later", flush=True)
+                os.write(2, f"{host} writes to 2 later\\n".encode())
+                os.write(1, f"{host} writes to 1 later\\n".encode())
+                subprocess.run(["/bin/sh", "-c", f"echo {host} has a child that writes >&2"])
+
+            def application(environ, start_response):
+                host = environ["SERVER_NAME"]
+                if environ["QUERY_STRING"] == "later":
+                    threading.Timer(0.2, say, [host]).start()
+                    atexit.register(print, f"{host} ends", file=sys.stderr)
+                    print(f"{host} prints", file=sys.stderr)
+                start_response("200 OK", [("Content-Type", "text/plain")])
+                return [str(os.getpid()).encode()]
+        """)
+        cls.logs = {host: site.another_log(f"{host}.log") for host in cls.hosts}
+        for host, log in cls.logs.items():
+            site.add(f"""
+                <VirtualHost *:{site.port}>
+                    ServerName {host}
+                    ErrorLog {log.path}
+                    WSGIDaemonProcess {host} processes=2
+                    WSGIScriptAlias / {site.path("says.wsgi")} process-group={host} application-group=%{{GLOBAL}}
+                </VirtualHost>
+            """)
+
+    def daemons(self, server, host):
+        return [pid for pid in server.processes() if f"wsgi:{host}" in processes.command_line(pid)]
+
+    def test_a_daemon_holds_the_log_of_its_host_only(self, server, site):
+        known = {str(path) for path in (site.root / "logs").iterdir()}
+        for host in self.hosts:
+            assert server.get("/", {"Host": host}).status == 200
+            processes.wait_until(lambda: len(self.daemons(server, host)) == 2, "both processes of the group run")
+            for daemon in self.daemons(server, host):
+                held = processes.descriptors(daemon)
+                own = str(self.logs[host].path)
+                assert held[1] == held[2] == own, held
+                assert known & set(held.values()) == {own}, held
+
+    def test_what_is_said_outside_of_a_request_is_in_it(self, server, site):
+        endings = ["prints later", "prints to stdout later", "writes to 2 later", "writes to 1 later", "has a child that writes", "ends"]
+        for host in self.hosts:
+            daemon = process_of(server, "/?later", {"Host": host})
+            processes.wait_until(lambda: self.logs[host].find(f"{host} has a child"), "the thread of the group says it")
+            processes.kill(daemon, signal.SIGTERM)
+            for ending in ["prints", *endings]:
+                self.logs[host].expect(f"{host} {ending}")
+        everything = {path.name: path.read_text() for path in (site.root / "logs").iterdir()}
+        for host in self.hosts:
+            assert [name for name, text in everything.items() if f"{host} " in text] == [f"{host}.log"]
