@@ -4,7 +4,9 @@ import os
 import random
 import signal
 import socket
+import struct
 import subprocess
+import textwrap
 import time
 
 import pytest
@@ -90,6 +92,45 @@ class TestStrangers:
         denied = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", connect],
                                 capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
         assert denied.returncode != 0 and "Permission" in denied.stderr
+
+    @pytest.mark.skipif(not AS_ROOT, reason="needs root: only root can be somebody else")
+    def test_another_user_whom_the_file_lets_in_gets_no_answer(self, server, site):
+        """Rights of files may be wrong: a daemon asks the kernel who connects."""
+        before, path = process_of(server), socket_file(site)
+        greeting = b"WSGI\x01\x00" + b"7.0.0"
+        greeting = struct.pack("<BBHI", 1, 0, 0, len(greeting)) + greeting
+        ask = f"""
+            import os, socket
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(10)
+            connection.connect({str(path)!r})
+            try:
+                connection.sendall({greeting!r})
+                answer = connection.recv(4096)
+            except (BrokenPipeError, ConnectionResetError):
+                answer = b""
+            print(os.getuid(), os.getpid(), answer)
+        """
+        rights = {place: place.stat().st_mode for place in (path, path.parent, site.root, site.root.parent)}
+
+        def answer(*identity):
+            done = subprocess.run([*identity, "python3", "-c", textwrap.dedent(ask)], capture_output=True, text=True,
+                                  env={"PATH": "/usr/bin:/bin"}, timeout=20)
+            assert done.returncode == 0, done.stderr
+            return done.stdout.split(maxsplit=2)
+        try:
+            for place in rights:
+                place.chmod(0o777)
+            user, process, said = answer("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+            assert (user, said.strip()) == ("65534", "b''")
+            server.log.expect(f"WSGI7017: a connection of user 65534 .process {process}., who is not Apache's user, was closed")
+            assert "WSGI7019: " in answer()[2], "root is told that its release is another one"
+            server.log.expect("WSGI7019")
+        finally:
+            for place, mode in rights.items():
+                place.chmod(mode & 0o7777)
+        assert process_of(server) == before
+        assert sum("WSGI7017" in line for line in server.log.lines()) == 1
 
 
 class TestStoppedProcess:
