@@ -15,6 +15,9 @@ import pytest
 from harness import processes, under_test
 
 TOP = Path(__file__).parents[2]
+SECONDS = r"(\d+\.\d{3})"
+STAGES = re.compile(rf"for {SECONDS} seconds in thread \d+ \(queue {SECONDS}, script {SECONDS}, read {SECONDS}, write {SECONDS}, "
+                    rf"application {SECONDS}; in the application\)$")
 
 APPLICATION = """
     import atexit
@@ -207,8 +210,10 @@ class TestRequestTimeout(Options):
     @pytest.mark.ours_only("the C module has the stack at info")
     def test_the_log_has_the_request_and_where_it_hung(self, server):
         assert server.get("/?sleep=20").status == 504
-        server.log.declare(r"WSGI7028: request-timeout has passed: request 'GET /\?sleep=20 HTTP/1.1'")
-        server.log.declare(r"WSGI7028: .*in application")
+        said = server.log.expect(r"WSGI7028: request-timeout has passed: request 'GET /\?sleep=20 HTTP/1.1'")
+        ran, *stages = map(float, STAGES.search(said).groups())
+        assert 1 <= ran < 5 and sum(stages[:4]) < ran and stages[4] == pytest.approx(ran, abs=0.5), "it is the application that took it"
+        server.log.expect(r"WSGI7028: .*in application")
         server.log.allow("WSGI7028", "WSGI7021")
 
 
