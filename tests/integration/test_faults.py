@@ -14,7 +14,7 @@ import urllib.request
 
 import pytest
 
-from harness import httpd_program, processes, under_test
+from harness import httpd_program, interpreters, processes
 from harness.site import AS_ROOT
 
 APPLICATION = """
@@ -155,6 +155,34 @@ class TestStoppedProcess:
         finally:
             os.kill(stopped, signal.SIGCONT)
         assert process_of(server) == stopped
+
+
+class TestGroupThatCannotStart:
+    @pytest.mark.parametrize("broken", ["missing", "empty"])
+    def test_clients_are_told_at_once_and_it_serves_without_a_restart_when_it_is_mended(self, new_server, broken):
+        server = new_server()
+        home = server.site.root / "home"
+        if broken == "empty":
+            home.mkdir()
+        script = server.site.path("pid.wsgi")
+        server.site.add("WSGIDaemonProcess sound", f"WSGIScriptAlias /sound {script} process-group=sound application-group=%{{GLOBAL}}")
+        configure(server.site, f"python-home={home}")
+        server.log.allow("WSGI7063: no process of group 'app' runs")
+        server.start()
+        said = server.log.expect("daemon process group 'app': .*requests for it get 503, and the start is tried again in 2 seconds")
+        assert str(home) in said
+        for _ in range(5):
+            begun = time.monotonic()
+            answer = server.get("/")
+            assert time.monotonic() - begun < 1
+            assert answer.status == 503 and int(answer.headers["Retry-After"]) > 0
+            assert server.get("/sound").status == 200, "another group is not concerned"
+        if broken == "empty":
+            home.rmdir()
+        home.symlink_to(interpreters.virtualenv(interpreters.system()))
+        processes.wait_until(lambda: server.get("/").status == 200, "the group serves after the time it waits", 20)
+        assert server.log.text().count("resuming normal operations") == 1
+        assert sum("daemon process group 'app': " in line and "tried again" in line for line in server.log.lines()) == 1, "it is said once"
 
 
 class TestRights:
