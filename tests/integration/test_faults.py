@@ -165,7 +165,8 @@ class TestGroupThatCannotStart:
         if broken == "empty":
             home.mkdir()
         script = server.site.path("pid.wsgi")
-        server.site.add("WSGIDaemonProcess sound", f"WSGIScriptAlias /sound {script} process-group=sound application-group=%{{GLOBAL}}")
+        server.site.add("WSGIDaemonProcess sound",
+                        f"WSGIScriptAlias /sound {script} process-group=sound application-group=%{{GLOBAL}}")
         configure(server.site, f"python-home={home}")
         server.log.allow("WSGI7063: no process of group 'app' runs")
         server.start()
@@ -182,7 +183,8 @@ class TestGroupThatCannotStart:
         home.symlink_to(interpreters.virtualenv(interpreters.system()))
         processes.wait_until(lambda: server.get("/").status == 200, "the group serves after the time it waits", 20)
         assert server.log.text().count("resuming normal operations") == 1
-        assert sum("daemon process group 'app': " in line and "tried again" in line for line in server.log.lines()) == 1, "it is said once"
+        said = [line for line in server.log.lines() if "daemon process group 'app': " in line and "tried again" in line]
+        assert len(said) == 1, said
 
 
 class TestRights:
@@ -228,7 +230,7 @@ class TestSecrets:
 
     @staticmethod
     def forms_of_the_key(site):
-        """The secret numbers of the key, with the last byte first as they stand in memory and with the first one as in a file; its text."""
+        """Its secret numbers, with the last byte first as they stand in memory and with the first one as in a file, and its text."""
         key = site.root / "key.pem"
         told = subprocess.run(["openssl", "rsa", "-in", key, "-noout", "-text"], check=True, capture_output=True, text=True).stdout
         forms = {}

@@ -217,13 +217,14 @@ class TestLogsOfVirtualHosts:
                 assert known & set(held.values()) == {own}, held
 
     def test_what_is_said_outside_of_a_request_is_in_it(self, server, site):
-        endings = ["prints later", "prints to stdout later", "writes to 2 later", "writes to 1 later", "has a child that writes", "ends"]
+        endings = ["prints", "prints later", "prints to stdout later", "writes to 2 later", "writes to 1 later",
+                   "has a child that writes", "ends"]
         for host in self.hosts:
             daemon = process_of(server, "/?later", {"Host": host})
             processes.wait_until(lambda: self.logs[host].find(f"{host} has a child"), "the thread of the group says it")
             processes.kill(daemon, signal.SIGTERM)
-            for ending in ["prints", *endings]:
-                self.logs[host].expect(f"{host} {ending}")
+            for ending in endings:
+                self.logs[host].expect(f"{host} {ending}$")
         everything = {path.name: path.read_text() for path in (site.root / "logs").iterdir()}
         for host in self.hosts:
             assert [name for name, text in everything.items() if f"{host} " in text] == [f"{host}.log"]
