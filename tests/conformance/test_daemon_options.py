@@ -4,10 +4,12 @@ import grp
 import json
 import os
 import pwd
+import random
 import re
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,9 @@ import pytest
 from harness import processes, under_test
 
 TOP = Path(__file__).parents[2]
+SECONDS = r"(\d+\.\d{3})"
+STAGES = re.compile(rf"for {SECONDS} seconds in thread \d+ \(queue {SECONDS}, script {SECONDS}, read {SECONDS}, write {SECONDS}, "
+                    rf"application {SECONDS}; in the application\)$")
 
 APPLICATION = """
     import atexit
@@ -23,6 +28,7 @@ APPLICATION = """
     import os
     import re
     import resource
+    import socket
     import sys
     import time
 
@@ -33,6 +39,15 @@ APPLICATION = """
         library.pthread_getattr_np(ctypes.c_ulong(library.pthread_self()), attributes)
         library.pthread_attr_getstacksize(attributes, ctypes.byref(size))
         return size.value
+
+    def send_buffers():
+        for file in os.listdir("/proc/self/fd"):
+            try:
+                one = socket.socket(fileno=int(file))
+            except OSError:
+                continue
+            yield one.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+            one.detach()
 
     def application(environ, start_response):
         what = environ["QUERY_STRING"]
@@ -52,6 +67,9 @@ APPLICATION = """
         if what == "header":
             headers.append(("X-Long", "x" * 20000))
         start_response("200 OK", headers)
+        if what == "echo":
+            body = environ["wsgi.input"].read()
+            return [body[at:at + 100_000] for at in range(0, len(body), 100_000)]
         if what == "items":
             def items():
                 yield b"one"
@@ -63,6 +81,7 @@ APPLICATION = """
             "interval": sys.getswitchinterval(), "stack": stack_size(), "nice": os.getpriority(os.PRIO_PROCESS, 0),
             "data": resource.getrlimit(resource.RLIMIT_DATA), "space": resource.getrlimit(resource.RLIMIT_AS),
             "cpu": resource.getrlimit(resource.RLIMIT_CPU), "root": os.readlink("/proc/self/root"),
+            "send_buffers": list(send_buffers()),
         }).encode()]
 """
 
@@ -116,8 +135,15 @@ class TestValues(Options):
         assert seen["data"] == [2000000000] * 2 and seen["space"] == [8000000000] * 2
         assert seen["cpu"] == [1000, 1000 + 1 + 4], "the hard limit leaves time for the end"
 
-    def test_buffers_of_that_size_carry_large_answers(self, server):
-        assert server.get("/?items").body == b"onetwo"
+    def test_buffers_of_that_size_carry_large_bodies_and_answers(self, server):
+        body = random.Random(1).randbytes(6 << 20)
+        with ThreadPoolExecutor(3) as pool:
+            for answer in pool.map(lambda _: server.post("/?echo", body), range(3)):
+                assert answer.status == 200 and answer.complete and len(answer.body) == len(body) and answer.body == body
+
+    def test_connections_have_a_send_buffer_of_that_size(self, server):
+        """Linux gives twice as much as is asked for."""
+        assert 2 * 65536 in self.ask(server)["send_buffers"]
 
     @classmethod
     def configure(cls, site):
@@ -207,8 +233,10 @@ class TestRequestTimeout(Options):
     @pytest.mark.ours_only("the C module has the stack at info")
     def test_the_log_has_the_request_and_where_it_hung(self, server):
         assert server.get("/?sleep=20").status == 504
-        server.log.declare(r"WSGI7028: request-timeout has passed: request 'GET /\?sleep=20 HTTP/1.1'")
-        server.log.declare(r"WSGI7028: .*in application")
+        said = server.log.expect(r"WSGI7028: request-timeout has passed: request 'GET /\?sleep=20 HTTP/1.1'")
+        ran, *stages = map(float, STAGES.search(said).groups())
+        assert 1 <= ran < 5 and stages[4] == pytest.approx(ran, abs=0.5), "it is the application that took it"
+        server.log.expect(r"WSGI7028: .*in application")
         server.log.allow("WSGI7028", "WSGI7021")
 
 

@@ -102,6 +102,27 @@ def listening_tcp_sockets(pid: int) -> list[str]:
     return [listening[target] for target in descriptors(pid).values() if target in listening]
 
 
+def memory(pid: int):
+    """Everything a process has mapped and may read."""
+    for line in open(f"/proc/{pid}/maps"):
+        span, rights, *_, = line.split()
+        if "r" not in rights or line.rstrip().endswith(("[vvar]", "[vsyscall]", "[vvar_vclock]")):
+            continue
+        start, end = (int(number, 16) for number in span.split("-"))
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as source:
+            source.seek(start)
+            try:
+                yield source.read(end - start)
+            except OSError:
+                continue
+
+
+def holds(pid: int, *secrets: bytes) -> list[bool]:
+    """Which of these stand in the memory of a process."""
+    parts = list(memory(pid))
+    return [any(secret in part for part in parts) for secret in secrets]
+
+
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
     try:
         os.kill(pid, number)

@@ -13,7 +13,7 @@ import time
 import pytest
 from conftest import PYTHONS
 from daemon import BUILT, READY, RETIRING, TOP, Daemon, closed
-from wire import BODY_FOLLOWS, HAS_BODY, IGNORE_ACTIVITY, frame, hello, request
+from wire import BODY_FOLLOWS, HAS_BODY, IGNORE_ACTIVITY, WELCOME, frame, hello, request
 
 APPLICATION = """
     import time, sys
@@ -255,23 +255,37 @@ def test_silent_and_slow_connections_hold_no_thread(place, script):
     assert slow.answer().body == b"ok"
 
 
-def test_a_connection_cut_in_a_request_runs_nothing(place):
+@pytest.mark.parametrize("end", ["close", "half close"])
+def test_a_connection_cut_in_a_request_runs_nothing(place, end):
+    """At every byte of the greeting, of the request and of the body that it must have."""
     script = place.script("""
-        import sys
+        import os
         def application(e, s):
-            print("was run", file=sys.stderr)
+            os.write(2, b"was run")
             s("200 OK", [])
-            return [b""]
+            return [b"ok"]
     """)
     daemon = place.start().ready()
-    whole = request(script, {"PATH_INFO": "/"}, flags=HAS_BODY | BODY_FOLLOWS) + frame(3, b"body", 1)
-    for cut in (3, 20, len(whole) - 8, len(whole) - 1):
-        child = daemon.child()
+    environ = {"PATH_INFO": "/", "REQUEST_METHOD": "POST", "X_OTHER": "a name that is sent as it is"}
+    whole = hello() + request(script, environ, flags=HAS_BODY | BODY_FOLLOWS) + frame(3, b"body", 1)
+    for cut in range(len(whole)):
+        child = daemon.child(greeting=b"")
         child.send(whole[:cut])
+        if end == "close":
+            child.close()
+            child = daemon.child()
+            child.send(b"")
+        child.socket.shutdown(socket.SHUT_WR)
+        said = b"".join(iter(lambda: child.socket.recv(4096), b""))
+        assert said in (b"", frame(WELCOME, said[8:])), cut
         child.close()
+    assert daemon.process.poll() is None and "was run" not in daemon.text() and "WSGI7019" not in daemon.text()
+    child = daemon.child(greeting=b"")
+    child.send(whole)
+    assert child.answer().body == b"ok", "whole, it is a request"
     daemon.retire()
     assert daemon.wait() == 0
-    assert "was run" not in daemon.text()
+    assert daemon.text().count("was run") == 1
 
 
 def test_a_request_sent_before_retirement_is_answered(place, script):

@@ -1,6 +1,7 @@
 """Requests that take too long, and interpreters that stand still: who is answered, what the log tells, what goes on."""
 
 import os
+import re
 import select
 import time
 from pathlib import Path
@@ -74,17 +75,33 @@ def lines(answer):
     return "\n".join(answer.log)
 
 
+SECONDS = r"(\d+\.\d{3})"
+
+
+def stages(said, doing):
+    """How long a request took, and of that its stages: queue, script, read, write, application."""
+    found = re.search(rf"for {SECONDS} seconds in thread \d+ \(queue {SECONDS}, script {SECONDS}, read {SECONDS}, write {SECONDS}, "
+                      rf"application {SECONDS}; {doing}\)$", said, re.M)
+    assert found, said
+    ran, *parts = map(float, found.groups())
+    return ran, dict(zip(["queue", "script", "read", "write", "application"], parts))
+
+
 class TestRequestTimeout:
     def test_the_client_gets_504_and_the_log_says_where_it_hung(self, place, script):
         daemon = place.start(threads=1, request_timeout=400).ready()
         child = daemon.child()
         begun = time.monotonic()
-        send(child, script, "stuck")
+        send(child, script, "stuck", start=int((time.time() - 1.5) * 1e6))
         answer = child.answer()
         assert answer.status == 504 and time.monotonic() - begun < 3
         said = lines(answer)
         assert "WSGI7028: request-timeout has passed: request 'GET /page?stuck HTTP/1.1'" in said
-        assert "in the application" in said and "stuck_in_the_application" in said and str(script) in said
+        assert "stuck_in_the_application" in said and str(script) in said
+        ran, parts = stages(said, "in the application")
+        assert 0.4 <= ran < 2 and parts["script"] + parts["application"] == pytest.approx(ran, abs=0.01)
+        assert parts["application"] > 0.2 and parts["read"] == parts["write"] == 0
+        assert 1.5 <= parts["queue"] < 3
         daemon.wants_a_successor("request_timeout")
         assert daemon.wait() == 0
         daemon.expect("WSGI7015: .*request_timeout")
@@ -131,11 +148,13 @@ class TestRequestTimeout:
         said = b""
         while (frame := child.frame())[0] != REFUSE:
             assert frame[0] in (WELCOME, WANT, LOG)
-            said += frame[2]
+            said += frame[2] + b"\n"
         assert int.from_bytes(frame[2][:2], "little") == 504
         # Under the request where the connection is free just then, else in the log of the process.
         if b"waiting for more of the request body" not in said:
             daemon.expect("waiting for more of the request body")
+        ran, parts = stages(said.decode("latin-1") + daemon.text(), "waiting for more of the request body")
+        assert parts["read"] == pytest.approx(ran, abs=0.2) and parts["application"] < 0.2, "it is not the application that took it"
 
     def test_a_thread_in_c_that_has_the_lock_is_shown_with_its_native_stack(self, place, script):
         daemon = place.start(threads=1, request_timeout=400).ready()

@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[2] / "src/core"
 
 def build() -> str:
     """What the built hosts say they are: the release, and a hash over what both sides share."""
-    built = Path(__file__).resolve().parents[2] / "target" / "mod_wsgi"
+    built = Path(os.environ.get("MOD_WSGI_BUILT", Path(__file__).resolve().parents[2] / "target/mod_wsgi"))
     for host in sorted(built.glob("mod_wsgi_host.*.so"), key=lambda host: -host.stat().st_mtime):
         if found := re.search(rb"\d+\.\d+\.\d+\+[0-9a-f]{16}", host.read_bytes()):
             return found.group().decode()

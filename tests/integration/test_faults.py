@@ -2,15 +2,19 @@
 
 import os
 import random
+import re
 import signal
 import socket
+import ssl
 import struct
 import subprocess
+import textwrap
 import time
+import urllib.request
 
 import pytest
 
-from harness import httpd_program, processes, under_test
+from harness import httpd_program, interpreters, processes
 from harness.site import AS_ROOT
 
 APPLICATION = """
@@ -85,23 +89,51 @@ class TestStrangers:
         for stranger in silent:
             stranger.close()
 
-    def test_a_conversation_cut_at_every_byte(self, server, site):
-        """A greeting of the right build, and a frame that promises a request and is cut."""
-        before = process_of(server)
-        greeting = b"WSGI\x01\x00" + b"7.0.0"
-        whole = struct.pack("<BBHI", 1, 0, 0, len(greeting)) + greeting + struct.pack("<BBHI", 2, 0, 0, 60) + b"x" * 60
-        for cut in range(len(whole)):
-            with self.connect(site) as stranger:
-                stranger.sendall(whole[:cut])
-        server.log.allow("WSGI7018", "WSGI7019")
-        assert process_of(server) == before
-
     @pytest.mark.skipif(not AS_ROOT, reason="needs root: only root can be somebody else")
     def test_another_user_cannot_connect(self, server, site):
         connect = f"import socket; socket.socket(socket.AF_UNIX).connect({str(socket_file(site))!r})"
         denied = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", connect],
                                 capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
         assert denied.returncode != 0 and "Permission" in denied.stderr
+
+    @pytest.mark.skipif(not AS_ROOT, reason="needs root: only root can be somebody else")
+    def test_another_user_whom_the_file_lets_in_gets_no_answer(self, server, site):
+        """Rights of files may be wrong: a daemon asks the kernel who connects."""
+        before, path = process_of(server), socket_file(site)
+        greeting = b"WSGI\x01\x00" + b"7.0.0"
+        greeting = struct.pack("<BBHI", 1, 0, 0, len(greeting)) + greeting
+        ask = f"""
+            import os, socket
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(10)
+            connection.connect({str(path)!r})
+            try:
+                connection.sendall({greeting!r})
+                answer = connection.recv(4096)
+            except (BrokenPipeError, ConnectionResetError):
+                answer = b""
+            print(os.getuid(), os.getpid(), answer)
+        """
+        rights = {place: place.stat().st_mode for place in (path, path.parent, site.root, site.root.parent)}
+
+        def answer(*identity):
+            done = subprocess.run([*identity, "python3", "-c", textwrap.dedent(ask)], capture_output=True, text=True,
+                                  env={"PATH": "/usr/bin:/bin"}, timeout=20)
+            assert done.returncode == 0, done.stderr
+            return done.stdout.split(maxsplit=2)
+        try:
+            for place in rights:
+                place.chmod(0o777)
+            user, process, said = answer("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+            assert (user, said.strip()) == ("65534", "b''")
+            server.log.expect(f"WSGI7017: a connection of user 65534 .process {process}., who is not Apache's user, was closed")
+            assert "WSGI7019: " in answer()[2], "root is told that its release is another one"
+            server.log.expect("WSGI7019")
+        finally:
+            for place, mode in rights.items():
+                place.chmod(mode & 0o7777)
+        assert process_of(server) == before
+        assert sum("WSGI7017" in line for line in server.log.lines()) == 1
 
 
 class TestStoppedProcess:
@@ -123,6 +155,36 @@ class TestStoppedProcess:
         finally:
             os.kill(stopped, signal.SIGCONT)
         assert process_of(server) == stopped
+
+
+class TestGroupThatCannotStart:
+    @pytest.mark.parametrize("broken", ["missing", "empty"])
+    def test_clients_are_told_at_once_and_it_serves_without_a_restart_when_it_is_mended(self, new_server, broken):
+        server = new_server()
+        home = server.site.root / "home"
+        if broken == "empty":
+            home.mkdir()
+        script = server.site.path("pid.wsgi")
+        server.site.add("WSGIDaemonProcess sound",
+                        f"WSGIScriptAlias /sound {script} process-group=sound application-group=%{{GLOBAL}}")
+        configure(server.site, f"python-home={home}")
+        server.log.allow("WSGI7063: no process of group 'app' runs")
+        server.start()
+        said = server.log.expect("daemon process group 'app': .*requests for it get 503, and the start is tried again in 2 seconds")
+        assert str(home) in said
+        for _ in range(5):
+            begun = time.monotonic()
+            answer = server.get("/")
+            assert time.monotonic() - begun < 1
+            assert answer.status == 503 and int(answer.headers["Retry-After"]) > 0
+            assert server.get("/sound").status == 200, "another group is not concerned"
+        if broken == "empty":
+            home.rmdir()
+        home.symlink_to(interpreters.virtualenv(interpreters.system()))
+        processes.wait_until(lambda: server.get("/").status == 200, "the group serves after the time it waits", 20)
+        assert server.log.text().count("resuming normal operations") == 1
+        said = [line for line in server.log.lines() if "daemon process group 'app': " in line and "tried again" in line]
+        assert len(said) == 1, said
 
 
 class TestRights:
@@ -150,28 +212,9 @@ class TestRights:
         assert int(self.status(server, "/open", "CapBnd"), 16) != 0
 
 
-def memory(process):
-    """Everything a process has mapped and may read."""
-    for line in open(f"/proc/{process}/maps"):
-        span, rights, *_, = line.split()
-        if "r" not in rights or line.rstrip().endswith(("[vvar]", "[vsyscall]", "[vvar_vclock]")):
-            continue
-        start, end = (int(number, 16) for number in span.split("-"))
-        with open(f"/proc/{process}/mem", "rb", buffering=0) as source:
-            source.seek(start)
-            try:
-                yield source.read(end - start)
-            except OSError:
-                continue
-
-
-def holds(process, *secrets):
-    return [any(secret in part for part in memory(process)) for secret in secrets]
-
-
 @pytest.mark.skipif(not AS_ROOT, reason="needs root: only root reads the memory of Apache")
 class TestSecrets:
-    """What Apache alone must know: the key of its certificate, what stands in its configuration, its environment."""
+    """What Apache alone must know: the key of its certificate, and what stands in its configuration."""
 
     modes = ("daemon",)
 
@@ -185,24 +228,34 @@ class TestSecrets:
         site.add(httpd_program.load_modules("socache_shmcb", "ssl"), "SSLEngine On", f"SSLCertificateFile {certificate}",
                  f"SSLCertificateKeyFile {key}", "SetEnv KEPT_FROM_DAEMONS word-of-the-configuration-7261")
 
-    def prime(self, site):
-        """A prime of the key in the order of bytes in which big numbers stand in memory."""
-        text = subprocess.run(["openssl", "rsa", "-in", site.root / "key.pem", "-noout", "-text"], check=True, capture_output=True, text=True).stdout
-        digits = text.split("prime1:")[1].split("prime2:")[0]
-        number = bytes.fromhex("".join(digits.split()).replace(":", ""))
-        return number.lstrip(b"\0")[::-1]
+    @staticmethod
+    def forms_of_the_key(site):
+        """Its secret numbers, with the last byte first as they stand in memory and with the first one as in a file, and its text."""
+        key = site.root / "key.pem"
+        told = subprocess.run(["openssl", "rsa", "-in", key, "-noout", "-text"], check=True, capture_output=True, text=True).stdout
+        forms = {}
+        for name in ("privateExponent", "prime1", "prime2", "exponent1", "exponent2", "coefficient"):
+            digits = re.search(rf"^{name}:\n((?: +[0-9a-f:]+\n)+)", told, re.M)[1]
+            number = bytes.fromhex("".join(digits.split()).replace(":", "")).lstrip(b"\0")
+            assert len(number) > 100
+            # A part will do: it is no matter in how many pieces a number lies.
+            forms |= {f"{name} in memory": number[::-1][8:72], f"{name} in a file": number[-72:-8]}
+        text = key.read_bytes().splitlines()
+        return forms | {f"line {at} of the file": text[at] for at in (1, len(text) // 2, len(text) - 3)}
 
     def test_a_daemon_holds_neither_key_nor_configuration(self, server, site):
-        import ssl
-        import urllib.request
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         process = int(urllib.request.urlopen(f"https://127.0.0.1:{site.port}/", context=context, timeout=20).read())
-        prime, word = self.prime(site), b"word-of-the-configuration-" + b"7261"
-        assert holds(server.pid, prime, word) == [True, True], "the search finds what is there"
-        # The word travels in the environ of the request, so only the key and what was never sent may be asked for.
-        assert holds(process, prime, b"SSLCertificateKeyFile") == [False, False]
-        assert b"APACHE" not in open(f"/proc/{process}/environ", "rb").read()
+        forms, word = self.forms_of_the_key(site), b"word-of-the-configuration-" + b"7261"
+
+        def held(pid):
+            return {name for name, there in zip(forms, processes.holds(pid, *forms.values())) if there}
+        assert {"prime1 in memory", "prime2 in memory"} <= held(server.pid), "the search finds what is there"
+        assert processes.holds(server.pid, word) == [True]
+        assert held(process) == set()
+        # The word travels in the environ of the request, so it may not be asked for; the name of the directive may.
+        assert processes.holds(process, b"SSLCertificateKeyFile") == [False]
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="needs root: only root mounts a small file system")

@@ -1,19 +1,38 @@
 """The walls: no Python in the Apache parent, nothing of Apache's in a daemon."""
 
+import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from harness import processes
 from harness.plugin import MPMS
+from harness.site import AS_ROOT
 
 APPLICATION = """
     import os
+    import time
 
     def application(environ, start_response):
         start_response("200 OK", [("Content-Type", "text/plain")])
-        return [str(os.getpid()).encode()]
+        answer = str(os.getpid()).encode()
+        if environ["QUERY_STRING"] == "large":
+            time.sleep(0.1)
+            return (answer.rjust(1 << 20) for _ in range(4))
+        return [answer]
 """
+
+
+BOARD, WINDOW = "/memfd:mod_wsgi board (deleted)", "/memfd:mod_wsgi response (deleted)"
+
+
+def shared_memory(pid):
+    """What a process maps together with others: names and inodes. The C library maps a table of its own so."""
+    fields = [line.split(maxsplit=5) for line in processes.maps(pid).splitlines()]
+    shared = {(line[-1], line[4]) for line in fields if line[1].endswith("s")}
+    return {(name, inode) for name, inode in shared if not name.endswith("/gconv-modules.cache")}
 
 
 def configure(site):
@@ -28,10 +47,10 @@ def configure(site):
     """)
 
 
-def process_of(server, path):
-    answer = server.get(path)
+def process_of(server, path, headers=None):
+    answer = server.get(path, headers)
     assert answer.status == 200, answer
-    return int(answer.body)
+    return int(answer.body.split()[-1])
 
 
 class TestBothModesAtOnce:
@@ -54,12 +73,36 @@ class TestBothModesAtOnce:
             daemon = process_of(server, path)
             held = processes.descriptors(daemon)
             assert processes.listening_tcp_sockets(daemon) == []
-            files = {target for target in held.values() if target.startswith("/") and not target.startswith("/memfd:mod_wsgi")}
+            files = {target for target in held.values() if target.startswith("/") and target != WINDOW}
             assert files <= {"/dev/null", "/dev/urandom", str(site.log.path), str(site.root / "logs" / "console.log")}, held
             # Shared with the parent: the log, the socket on which this group's daemons listen, and the pipe that wakes it.
             shared = set(held.values()) & set(processes.descriptors(server.pid).values()) - files
             assert len([name for name in shared if name.startswith("socket:")]) <= 1, shared
             assert {name for name in shared if name.startswith("pipe:")} == {held[6]}, shared
+
+    @pytest.mark.ours_only("the C module's daemons map the scoreboard of Apache")
+    def test_memory_is_shared_with_processes_of_the_same_group_only(self, server, site):
+        """But for windows of answers, which a daemon makes and Apache's children look at."""
+        daemons = {"/one": set(), "/two": set()}
+        for path, of_group in daemons.items():
+            def all_are_known():
+                with ThreadPoolExecutor(6) as pool:
+                    of_group.update(pool.map(lambda _: process_of(server, f"{path}?large"), range(6)))
+                return len(of_group) == (2 if path == "/two" else 1)
+            processes.wait_until(all_are_known, "each process of the group has answered")
+        boards, windows = {}, []
+        for path, of_group in daemons.items():
+            for daemon in of_group:
+                shared = shared_memory(daemon)
+                assert {name for name, _ in shared} <= {BOARD, WINDOW}, shared
+                (boards[daemon],) = (inode for name, inode in shared if name == BOARD)
+                windows += [inode for name, inode in shared if name == WINDOW]
+        assert windows and len(set(windows)) == len(windows), "no two daemons have a window in common"
+        assert len({boards[daemon] for daemon in daemons["/two"]}) == 1, "a group has one board"
+        assert len(set(boards.values())) == 2, "and another group has another one"
+        of_apache = shared_memory(server.pid)
+        assert {(BOARD, inode) for inode in boards.values()} < of_apache
+        assert any(name.startswith(("/dev/zero", "/SYSV")) for name, _ in of_apache), "there is a scoreboard to be had"
 
     @pytest.mark.ours_only("the C module forks daemons from the parent")
     def test_a_daemon_is_another_program_than_apache(self, server):
@@ -85,3 +128,103 @@ def test_the_parent_maps_no_python_after_reloads(new_server, mpm):
         reload()
         process_of(server, "/embedded")
         assert "python" not in processes.maps(server.pid).lower()
+
+
+@pytest.mark.ours_only("the C module's daemons are forks of Apache")
+def test_a_daemon_has_of_the_environment_of_apache_what_python_needs_only(new_server):
+    server = new_server()
+    server.site.write("environ.wsgi", """
+        import json
+        import os
+
+        def application(environ, start_response):
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps([os.getpid(), dict(os.environ), sorted(environ)]).encode()]
+    """)
+    server.site.serve("environ.wsgi")
+    secret = "-".join(["word", "of", "the", "environment", "8152"])
+    kept, kept_back = {"TZ": "UTC", "LC_TIME": "C", "PYTHONUNBUFFERED": "1"}, {"APACHE_RUN_USER": "x", "SECRET_OF_APACHE": secret}
+    server.extra_environment = kept | kept_back
+    server.start()
+    daemon, seen, keys = json.loads(server.get("/").body)
+    parts = [Path(f"/proc/{pid}/environ").read_bytes().decode().rstrip("\0").split("\0") for pid in (server.pid, daemon)]
+    apache, own = (dict(part.split("=", 1) for part in variables) for variables in parts)
+    assert server.extra_environment.items() <= apache.items(), "it was there to be had"
+    assert kept.items() <= own.items() and set(own) <= {"LANG", "PATH", "HOME", "USER", "USERNAME", "LOGNAME", *kept}, own
+    assert kept.items() <= seen.items() and set(seen) <= {*own, "LC_CTYPE"}, seen
+    assert not set(kept_back) & set(keys)
+    if AS_ROOT:
+        names = [secret.encode(), b"SECRET_OF_APACHE", b"APACHE_RUN_USER"]
+        assert processes.holds(server.pid, *names) == [True] * 3, "the search finds what is there"
+        assert processes.holds(daemon, *names) == [False] * 3
+
+
+@pytest.mark.ours_only("the C module's daemons hold every log of the server")
+class TestLogsOfVirtualHosts:
+    """Each virtual host has a log and a group, and what its daemons say is in no log of another one."""
+
+    modes = ("daemon",)
+    hosts = ("a.test", "b.test")
+
+    @classmethod
+    def configure(cls, site):
+        site.write("says.wsgi", """
+            import atexit
+            import os
+            import subprocess
+            import sys
+            import threading
+
+            def say(host):
+                print(f"{host} prints later", file=sys.stderr)
+                print(f"{host} prints to stdout later", flush=True)
+                os.write(2, f"{host} writes to 2 later\\n".encode())
+                os.write(1, f"{host} writes to 1 later\\n".encode())
+                subprocess.run(["/bin/sh", "-c", f"echo {host} has a child that writes >&2"])
+
+            def application(environ, start_response):
+                host = environ["SERVER_NAME"]
+                if environ["QUERY_STRING"] == "later":
+                    threading.Timer(0.2, say, [host]).start()
+                    atexit.register(print, f"{host} ends", file=sys.stderr)
+                    print(f"{host} prints", file=sys.stderr)
+                start_response("200 OK", [("Content-Type", "text/plain")])
+                return [str(os.getpid()).encode()]
+        """)
+        cls.logs = {host: site.another_log(f"{host}.log") for host in cls.hosts}
+        for host, log in cls.logs.items():
+            site.add(f"""
+                <VirtualHost *:{site.port}>
+                    ServerName {host}
+                    ErrorLog {log.path}
+                    WSGIDaemonProcess {host} processes=2
+                    WSGIScriptAlias / {site.path("says.wsgi")} process-group={host} application-group=%{{GLOBAL}}
+                </VirtualHost>
+            """)
+
+    def daemons(self, server, host):
+        return [pid for pid in server.processes() if f"wsgi:{host}" in processes.command_line(pid)]
+
+    def test_a_daemon_holds_the_log_of_its_host_only(self, server, site):
+        known = {str(path) for path in (site.root / "logs").iterdir()}
+        for host in self.hosts:
+            assert server.get("/", {"Host": host}).status == 200
+            processes.wait_until(lambda: len(self.daemons(server, host)) == 2, "both processes of the group run")
+            for daemon in self.daemons(server, host):
+                held = processes.descriptors(daemon)
+                own = str(self.logs[host].path)
+                assert held[1] == held[2] == own, held
+                assert known & set(held.values()) == {own}, held
+
+    def test_what_is_said_outside_of_a_request_is_in_it(self, server, site):
+        endings = ["prints", "prints later", "prints to stdout later", "writes to 2 later", "writes to 1 later",
+                   "has a child that writes", "ends"]
+        for host in self.hosts:
+            daemon = process_of(server, "/?later", {"Host": host})
+            processes.wait_until(lambda: self.logs[host].find(f"{host} has a child"), "the thread of the group says it")
+            processes.kill(daemon, signal.SIGTERM)
+            for ending in endings:
+                self.logs[host].expect(f"{host} {ending}$")
+        everything = {path.name: path.read_text() for path in (site.root / "logs").iterdir()}
+        for host in self.hosts:
+            assert [name for name, text in everything.items() if f"{host} " in text] == [f"{host}.log"]
