@@ -149,8 +149,8 @@ WHOLE = LINES.splitlines(keepends=True)
 RETURNED = {
     "read(0)": b"", "read(1)": b"f", "read(True)": b"f", "read(1000)": LINES, "read(-1)": LINES, "read(-5)": LINES,
     "readline(0)": b"", "readline(3)": b"fir", "readline(6)": b"first\n", "readline(7)": b"first\n", "readline(-1)": b"first\n",
-    "readlines(0)": WHOLE, "readlines(-1)": WHOLE, "readlines(1)": WHOLE[:1], "readlines(6)": WHOLE[:1], "readlines(7)": WHOLE[:2],
-    "readlines(13)": WHOLE[:2], "readlines(14)": WHOLE[:3], "readlines(1000)": WHOLE,
+    "readlines(0)": WHOLE, "readlines(-1)": WHOLE, "readlines(1)": WHOLE[:1], "readlines(6)": WHOLE[:1],
+    "readlines(7)": WHOLE[:2], "readlines(13)": WHOLE[:2], "readlines(14)": WHOLE[:3], "readlines(1000)": WHOLE,
     "close()": None,
 }
 NO_LIMIT = {"read(None)": LINES, "readline(None)": b"first\n", "readlines(None)": WHOLE,
@@ -203,7 +203,8 @@ class TestArguments:
         assert self.said(server, "close(1)")[0].startswith("TypeError")
 
     def test_close_closes_nothing(self, server):
-        assert self.said(server, "close()", "readline()", "close()", "read()") == ["None", repr(WHOLE[0]), "None", repr(LINES[6:])]
+        said = self.said(server, "close()", "readline()", "close()", "read()")
+        assert said == ["None", repr(WHOLE[0]), "None", repr(LINES[6:])]
 
     def test_it_is_its_own_iterator_and_ends(self, server):
         said = self.said(server, "__iter__() is stream", "__next__()", "read()", "__next__()", "__next__()")
