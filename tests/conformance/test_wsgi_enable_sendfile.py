@@ -129,13 +129,15 @@ class Files:
         return site.path("closed").read_text().split().count(path), answer
 
     @pytest.mark.parametrize("path, how, status", [
-        ("head", {"method": "HEAD"}, 200), ("no-content", {}, 204), ("not-modified", {}, 304), ("nothing", {"query": "?length=0"}, 200),
-        ("range", {"bytes": "0-1"}, 206), ("beyond", {"bytes": f"{len(DATA)}-"}, 416),
+        ("head", {"method": "HEAD"}, 200), ("no-content", {}, 204), ("not-modified", {}, 304),
+        ("nothing", {"query": "?length=0"}, 200), ("range", {"bytes": "0-1"}, 206), ("beyond", {"bytes": f"{len(DATA)}-"}, 416),
         ("no-length", {"query": "?length=abc"}, 500), ("not-started", {}, 500), ("read-fails", {}, 500),
         ("too-long", {"query": f"?length={len(DATA) + 90}"}, 200)])
     def test_it_is_closed_once_whatever_becomes_of_the_response(self, server, site, path, how, status):
         def ask(path):
-            headers = {"Range": f"bytes={how['bytes']}"} if "bytes" in how else {}
+            headers = {"Connection": "close"}  # the C module in daemon mode ends a response that is too short no other way
+            if "bytes" in how:
+                headers["Range"] = f"bytes={how['bytes']}"
             return server.request(how.get("method", "GET"), f"/{path}{how.get('query', '')}", headers=headers)
         server.log.declare("wsgi:error")
         times, answer = self.closed(server, site, path, ask)
