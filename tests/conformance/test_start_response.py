@@ -1,8 +1,15 @@
 """start_response() and write(): order, arguments, errors. Source: PEP 3333, "The start_response() Callable"."""
 
+import json
+
 import pytest
 
+from harness import under_test
+from harness.processes import wait_until
+
 APPLICATION = """
+    import json
+    import os
     import sys
 
     OK = [("Content-Type", "text/plain")]
@@ -14,7 +21,7 @@ APPLICATION = """
         try:
             return "returned " + str(callable(call(*arguments, **named)))
         except BaseException as error:
-            return type(error).__name__
+            return f"{type(error).__name__}: {error}"
 
     def failure():
         try:
@@ -38,6 +45,7 @@ APPLICATION = """
         "value-crlf": ("200 OK", [("X-A", "b\\r\\n\\r\\n<script>")]), "value-beyond-latin-1": ("200 OK", [("X-A", "\\u20ac")]),
         "value-latin-1": ("200 OK", [("X-A", "\\xe4")]), "value-empty": ("200 OK", [("X-A", "")]),
         "exc-info-none": ("200 OK", OK, None), "exc-info-text": ("200 OK", OK, "text"), "exc-info": ("200 OK", OK, failure()),
+        "value-nul": ("200 OK", [("X-A", "b\\0c")]),
         "hop-by-hop": ("200 OK", [("X-A", "b"), ("Keep-Alive", "timeout=1")]),
     }
 
@@ -95,9 +103,30 @@ APPLICATION = """
     def write_kinds(environ, start_response):
         write = start_response("200 OK", OK)
         said = [outcome(lambda item=item: write(item)) for item in ("text", 5, None, bytearray(b"array"), memoryview(b"view"))]
-        write(b"data ")
+        write(b"data\\n")
         write(b"")
-        return [" ".join(said).encode()]
+        return ["\\n".join(said).encode()]
+
+    def length(environ, start_response):
+        write = start_response("200 OK", [("Content-Length", environ["HTTP_X_LENGTH"])])
+        said = outcome(write, b"four")
+        if said.startswith("returned"):
+            return []
+        start_response("200 OK", OK)
+        return [said.encode()]
+
+    def text_as_item(environ, start_response):
+        start_response("200 OK", OK)
+        return ["text"]
+
+    def write_until_the_client_is_gone(environ, start_response):
+        write = start_response("200 OK", OK)
+        said = "returned False"
+        while said == "returned False":
+            said = outcome(write, b"x" * 65536)
+        with open(os.path.dirname(__file__) + "/gone", "w") as file:
+            json.dump([said, outcome(write, b"once more")], file)
+        return []
 
     kept = []
 
@@ -109,7 +138,7 @@ APPLICATION = """
         start, write, stream = kept
         said = [outcome(start, "200 OK", OK), outcome(write, b"late"), outcome(stream.read)]
         start_response("200 OK", OK)
-        return [" ".join(said).encode()]
+        return ["\\n".join(said).encode()]
 """
 OUTCOMES = {
     "TypeError": ["none", "status-only", "four", "tuple", "generator", "bytes-status", "number-status", "header-list", "header-text",
@@ -124,6 +153,45 @@ OUTCOMES = {
 NEWER = pytest.mark.since((6, 1, 1), "older versions raise ValueError")
 CASES = [pytest.param(what, outcome, id=what, marks=[NEWER] if outcome == "UnicodeEncodeError" or what == "no-reason" else [])
          for outcome, several in OUTCOMES.items() for what in several]
+# Of 6.1.1. Some applications look at the text.
+TEXTS = {
+    "none": "start_response() takes at least 2 arguments (0 given)",
+    "status-only": "start_response() takes at least 2 arguments (1 given)",
+    "four": "start_response() takes at most 3 arguments (4 given)",
+    "tuple": "start_response() argument 2 must be list, not tuple",
+    "generator": "start_response() argument 2 must be list, not list_iterator",
+    "bytes-status": "must be str, not bytes",
+    "number-status": "must be str, not int",
+    "header-list": "each header must be a 2-tuple, not list",
+    "header-text": "each header must be a 2-tuple, not str",
+    "header-three": "each header must be a 2-tuple, got length 3",
+    "header-one": "each header must be a 2-tuple, got length 1",
+    "name-bytes": "must be str, not bytes",
+    "value-bytes": "must be str, not bytes",
+    "value-number": "must be str, not int",
+    "value-none": "must be str, not NoneType",
+    "short": "status code must be a 3 digit integer: b'20 OK'",
+    "text": "status code must be a 3 digit integer: b'OK'",
+    "empty": "status code must be a 3 digit integer: b''",
+    "joined": "no space following status code: b'200OK'",
+    "newline": r"control character in status reason phrase: b'200 OK\r\nX-Injected: yes'",
+    "name-empty": "header name is empty",
+    "name-blank": "space character in header name: b'X A'",
+    "name-newline": r"control character in header name: b'X-A\r\nX-Injected'",
+    "value-lf": r"carriage return/line feed character in header value: b'b\nX-Injected: yes'",
+    "value-cr": r"carriage return/line feed character in header value: b'b\rX-Injected: yes'",
+    "value-crlf": r"carriage return/line feed character in header value: b'b\r\n\r\n<script>'",
+    "status-beyond-latin-1": r"'latin-1' codec can't encode character '\u20ac' in position 4: ordinal not in range(256)",
+    "name-beyond-latin-1": r"'latin-1' codec can't encode character '\u20ac' in position 2: ordinal not in range(256)",
+    "value-beyond-latin-1": r"'latin-1' codec can't encode character '\u20ac' in position 0: ordinal not in range(256)",
+    "exc-info-text": "start_response() argument 'exc_info' must be a 3-tuple or None",
+}
+TEXT_OF_6 = pytest.mark.since((6, 1, 1), "older versions have other texts")
+
+
+def kinds(text: str) -> list[str]:
+    """Of each line the type of the exception, without its text."""
+    return [line.partition(":")[0] for line in text.splitlines()]
 
 
 class TestArguments:
@@ -137,17 +205,60 @@ class TestArguments:
     @pytest.mark.parametrize("what, outcome", CASES)
     def test_arguments_are_checked_at_once(self, server, what, outcome):
         answer = server.get(f"/{what}")
-        assert (answer.status, answer.text) == (200, outcome)
+        assert (answer.status, kinds(answer.text)) == (200, [outcome])
         assert answer.headers["X-Injected"] is None and answer.headers["X-A"] is None
 
+    @TEXT_OF_6
+    @pytest.mark.parametrize("what", TEXTS)
+    def test_the_exception_says_what_is_wrong(self, server, what):
+        assert server.get(f"/{what}").text.partition(": ")[2] == TEXTS[what]
+
     def test_keywords_are_not_taken(self, server):
-        assert server.get("/keywords").text == "TypeError"
+        assert kinds(server.get("/keywords").text) == ["TypeError"]
+
+    @pytest.mark.ours_only("the C module finds the code wrong, not what follows it")
+    def test_a_fourth_digit_is_told_as_a_missing_space(self, server):
+        assert server.get("/long").text == "ValueError: no space following status code: b'2000 OK'"
+
+    @pytest.mark.ours_only("the C module sends what is before the NUL")
+    def test_a_nul_in_a_header_value_is_refused(self, server):
+        assert server.get("/value-nul").text == r"ValueError: NUL character in header value: b'b\x00c'"
+
+
+class TestContentLength:
+    """It is looked at when the header is sent, not by start_response()."""
+
+    mpms = ("event",)
+
+    @staticmethod
+    def configure(site):
+        site.write("start.wsgi", APPLICATION)
+        site.serve("start.wsgi")
+
+    @pytest.mark.parametrize("length", ["three", "-1", "4,4", "0x4", "4.0", "99999999999999999999"])
+    def test_one_that_is_no_number_of_bytes_is_a_valueerror_of_write(self, server, length):
+        answer = server.get("/length", {"X-Length": length})
+        assert (answer.status, kinds(answer.text)) == (200, ["ValueError"])
+        if under_test.OURS:
+            assert answer.text == "ValueError: Content-Length is not a length in bytes"
+        elif under_test.version() >= (6, 1, 1):
+            assert answer.text == f"ValueError: invalid Content-Length header value: '{length}'"
+
+    def test_leading_zeros_are_taken(self, server):
+        answer = server.get("/length", {"X-Length": "0004"})
+        assert (answer.status, answer.complete, answer.body) == (200, True, b"four")
+
+    @pytest.mark.ours_only("the C module takes what its number parser takes, and sends it on as it is")
+    def test_a_sign_or_nothing_is_no_length(self, server):
+        for length in ("+4", ""):
+            assert server.get("/length", {"X-Length": length}).text == "ValueError: Content-Length is not a length in bytes"
 
 
 class TestOrder:
     @staticmethod
     def configure(site):
         site.write("start.wsgi", APPLICATION)
+        site.write("gone", "", mode=0o666)
         site.serve("start.wsgi")
 
     def test_a_second_call_before_data_replaces_the_first(self, server):
@@ -156,7 +267,12 @@ class TestOrder:
 
     def test_a_second_call_after_data_is_a_runtimeerror(self, server):
         answer = server.get("/twice-after-data")
-        assert (answer.status, answer.text) == (200, "first RuntimeError")
+        assert (answer.status, kinds(answer.text)) == (200, ["first RuntimeError"])
+
+    @TEXT_OF_6
+    def test_a_second_call_after_data_names_the_missing_exc_info(self, server):
+        text = server.get("/twice-after-data").text
+        assert text == "first RuntimeError: start_response() called more than once without exc_info"
 
     def test_with_exc_info_before_data_everything_is_replaced(self, server):
         answer = server.get("/exc-info-before-data")
@@ -164,7 +280,7 @@ class TestOrder:
         assert (answer.headers["X-Old"], answer.headers["X-New"]) == (None, "yes")
 
     def test_with_exc_info_after_data_the_original_error_is_raised(self, server):
-        assert server.get("/exc-info-after-data").text == "first LookupError"
+        assert server.get("/exc-info-after-data").text == "first LookupError: the original error"
 
     def test_a_generator_may_start_the_response_with_its_first_item(self, server):
         answer = server.get("/started-by-the-first-item")
@@ -173,7 +289,14 @@ class TestOrder:
     @pytest.mark.parametrize("what", ["item-before-start", "never-started"])
     def test_a_response_that_was_not_started_is_a_500(self, server, what):
         assert server.get(f"/{what}").status == 500
-        server.log.expect("RuntimeError")
+        older = under_test.version() < (6, 1, 1)
+        server.log.expect("RuntimeError: " + ("" if older else r"start_response\(\) must be called before response content is produced"))
+        server.log.declare("wsgi:error")
+
+    @TEXT_OF_6
+    def test_an_item_that_is_no_bytes_is_named_in_the_log(self, server):
+        assert server.get("/text-as-item").status == 500
+        server.log.expect("TypeError: response iterable must yield bytes, not str")
         server.log.declare("wsgi:error")
 
     def test_a_call_that_failed_leaves_the_earlier_one(self, server):
@@ -181,11 +304,38 @@ class TestOrder:
         assert (answer.status, answer.headers["X-First"], answer.body) == (202, "yes", b"first")
 
     def test_write_takes_bytes_only(self, server):
-        answer = server.get("/write-kinds").text
-        assert answer == "data TypeError TypeError TypeError TypeError TypeError"
+        assert kinds(server.get("/write-kinds").text) == ["data"] + 5 * ["TypeError"]
+
+    @TEXT_OF_6
+    def test_write_says_what_it_was_given(self, server):
+        given = ("str", "int", "NoneType", "bytearray", "memoryview")
+        expected = [f"TypeError: write() argument must be bytes, not {kind}" for kind in given]
+        assert server.get("/write-kinds").text.splitlines()[1:] == expected
 
     def test_nothing_works_after_the_request(self, server):
         with server.keep_alive() as connection:
             for _ in range(3):  # until the same process answers twice in turn
                 assert connection.get("/keep-everything").body == b"kept"
-                assert connection.get("/use-what-was-kept").text == "RuntimeError RuntimeError RuntimeError"
+                assert kinds(connection.get("/use-what-was-kept").text) == 3 * ["RuntimeError"]
+
+    @TEXT_OF_6
+    def test_what_was_called_after_the_request_is_named(self, server):
+        called = ("start_response() called", "write() called", "read() called on wsgi.input")
+        with server.keep_alive() as connection:
+            connection.get("/keep-everything")
+            said = connection.get("/use-what-was-kept").text.splitlines()
+        assert said == [f"RuntimeError: {what} after request completed" for what in called]
+
+    def test_write_is_an_oserror_once_the_client_is_gone(self, server, site):
+        with server.connect() as connection:
+            connection.sendall(b"GET /write-until-the-client-is-gone HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        said = wait_until(lambda: site.path("gone").read_text(), "the application has noticed it")
+        site.path("gone").write_text("")
+        first, later = json.loads(said)
+        assert kinds(f"{first}\n{later}") == ["OSError", "OSError"]
+        if under_test.OURS:
+            assert first == later == "OSError: the client is gone, the data cannot be sent"
+        elif under_test.version() >= (6, 1, 1):
+            assert first.startswith("OSError: mod_wsgi failed to write response data: ")
+            assert later == "OSError: mod_wsgi client connection closed"

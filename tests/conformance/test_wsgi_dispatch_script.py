@@ -87,3 +87,26 @@ class TestDispatch:
     def test_a_group_that_does_not_exist_is_a_500(self, server):
         assert server.get("/dispatched", {"X-Process": "nowhere"}).status == 500
         server.log.expect("wsgi:error.*nowhere")
+
+
+class TestAScriptThatCannotBeLoaded:
+    """The request goes on as if there were none, and the log says why."""
+
+    @staticmethod
+    def configure(site):
+        site.write("show.wsgi", SHOW)
+        site.serve("show.wsgi")
+        for name, text in {"raises": "raise LookupError('while it is loaded')\n", "broken": "def (\n"}.items():
+            site.write(f"{name}.py", text)
+        for name in ("raises", "broken", "missing"):
+            site.add(f"<Location /{name}>\nWSGIDispatchScript {site.path(name)}.py\n</Location>")
+
+    @pytest.mark.parametrize("name, error", [
+        ("raises", "LookupError: while it is loaded"), ("broken", "SyntaxError"), ("missing", "No such file")])
+    def test_the_request_is_served_where_the_configuration_says(self, server, site, name, error):
+        answer = server.get(f"/{name}")
+        assert (answer.status, json.loads(answer.body)) == (200, ["" if site.embedded else "app", "", "application", "application"])
+        server.log.expect(error)
+        server.log.expect(rf"wsgi:error.*{name}\.py")
+        server.log.declare("wsgi:error")
+        assert server.get("/elsewhere").status == 200

@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from harness import under_test
 from harness.processes import wait_until
 
 APPLICATION = """
@@ -25,6 +26,12 @@ APPLICATION = """
                 log.write(self.name + "\\n")
             self.file.close()
 
+    class ReadFails(Noted):
+        fileno = None
+
+        def read(self, size):
+            raise OSError("the file cannot be read")
+
     class OnlyRead:
         def __init__(self, data):
             self.data = io.BytesIO(data)
@@ -45,13 +52,19 @@ APPLICATION = """
             os.close(writing)
             file = open(reading, "rb")
         else:
-            file = Noted(open(FOLDER + "/data.bin", "rb"), what)
+            file = (ReadFails if what == "read-fails" else Noted)(open(FOLDER + "/data.bin", "rb"), what)
             file.seek(int(asked.get("offset", 0)))
         headers = [("Content-Type", "application/octet-stream")]
         if "length" in asked:
             headers.append(("Content-Length", asked["length"]))
-        start_response("200 OK", headers)
-        return environ["wsgi.file_wrapper"](file, int(asked.get("block", 8192)))
+        if what != "not-started":
+            start_response({"no-content": "204 No", "not-modified": "304 No"}.get(what, "200 OK"), headers)
+        wrapper = environ["wsgi.file_wrapper"](file, int(asked.get("block", 8192)))
+        if what == "no-answer":
+            return [b"another answer"]
+        if what == "raises":
+            raise RuntimeError("after the wrapper was made")
+        return wrapper
 """
 DATA = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(65536))
 
@@ -105,6 +118,51 @@ class Files:
         wait_until(lambda: site.path("closed").read_text().split().count("once") > before, "the file is closed")
         server.get("/other?length=10")
         assert site.path("closed").read_text().split().count("once") == before + 1
+
+    def closed(self, server, site, path, ask):
+        """How often the file was closed, once the next request's is."""
+        site.path("closed").write_text("")
+        answer = ask(path)
+        wait_until(lambda: path in site.path("closed").read_text().split(), f"the file of {path} is closed")
+        server.get("/next?length=10")
+        wait_until(lambda: "next" in site.path("closed").read_text().split(), "the next file is closed")
+        return site.path("closed").read_text().split().count(path), answer
+
+    @pytest.mark.parametrize("path, how, status", [
+        ("head", {"method": "HEAD"}, 200), ("no-content", {}, 204), ("not-modified", {}, 304),
+        ("nothing", {"query": "?length=0"}, 200), ("range", {"bytes": "0-1"}, 206), ("beyond", {"bytes": f"{len(DATA)}-"}, 416),
+        ("no-length", {"query": "?length=abc"}, 500), ("not-started", {}, 500), ("read-fails", {}, 500),
+        ("too-long", {"query": f"?length={len(DATA) + 90}"}, 200)])
+    def test_it_is_closed_once_whatever_becomes_of_the_response(self, server, site, path, how, status):
+        def ask(path):
+            headers = {"Connection": "close"}  # the C module in daemon mode ends a response that is too short no other way
+            if "bytes" in how:
+                headers["Range"] = f"bytes={how['bytes']}"
+            return server.request(how.get("method", "GET"), f"/{path}{how.get('query', '')}", headers=headers)
+        server.log.declare("wsgi:error")
+        times, answer = self.closed(server, site, path, ask)
+        assert times == 1
+        if under_test.OURS or site.embedded or "bytes" not in how:  # in daemon mode the C module's answer is not cut
+            assert answer.status == status
+
+    def test_it_is_closed_once_when_the_client_leaves_in_the_middle(self, server, site):
+        def ask(path):
+            with server.connect() as connection:
+                connection.sendall(f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        if not under_test.OURS:
+            server.log.declare("wsgi:error.*(Broken pipe|reset|aborted)", "wsgi:error.*Exception|wsgi:error.*exception raised")
+        assert self.closed(server, site, "gone", ask)[0] == 1
+
+    def test_a_wrapper_that_is_not_the_answer_closes_nothing(self, server, site):
+        site.path("closed").write_text("")
+        assert server.get("/no-answer").body == b"another answer"
+        assert server.get("/raises").status == 500
+        server.log.expect("RuntimeError: after the wrapper was made")
+        server.log.declare("wsgi:error")
+        assert server.get("/next?length=10").status == 200
+        wait_until(lambda: "next" in site.path("closed").read_text().split(), "the next file is closed")
+        assert site.path("closed").read_text().split() == ["next"]
 
     @pytest.mark.ours_only("the C module flushes before the end, so that httpd has no length to cut from")
     def test_a_range_is_answered_by_httpds_filter(self, server):
