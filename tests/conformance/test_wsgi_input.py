@@ -198,7 +198,6 @@ class TestArguments:
         refused, rest = self.said(server, call, "read()")
         assert refused.startswith(REFUSED[call]) and rest == repr(LINES)
 
-    @pytest.mark.xfail(under_test.OURS, reason="ours takes any arguments without a name")
     def test_close_takes_no_arguments(self, server):
         assert self.said(server, "close(1)")[0].startswith("TypeError")
 

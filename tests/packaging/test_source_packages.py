@@ -164,3 +164,11 @@ class TestRpm:
         if name == rpm_query.OPENSUSE_NAME:
             pytest.skip("openSUSE keeps what has changed in a file of its own; CHANGELOG.md is in the package")
         assert rpm_query.query(rpms[1], "--changelog")[0].endswith(f" {version}")
+
+
+def test_no_source_has_what_a_distributions_rust_lacks(sources):
+    """`if let … && …`, which only newer compilers take; nightly builds with Debian's own show the rest."""
+    minimum = re.search(r'(?m)^rust-version = "1\.(\d+)"', (sources / "Cargo.toml").read_text()).group(1)
+    chains = [str(path.relative_to(sources)) for path in sorted((sources / "src").rglob("*.rs"))
+              if re.search(r"\b(?:if|while) let [^{;]*?\n? *&& [^{;]*\{", path.read_text())]
+    assert int(minimum) >= 88 or chains == []

@@ -139,7 +139,9 @@ fn expect_text<'py>(object: &Object<'py>) -> PyResult<'py, ()> {
 fn refuse<'py, T>(py: Python<'py>, error: RuleError, value: &[u8]) -> PyResult<'py, T> {
     let text = match error {
         RuleError::StatusCode => match value.split_at_checked(3) {
-            Some((code, [_, ..])) if code.iter().all(u8::is_ascii_digit) => "no space following status code",
+            Some((code, [next, ..])) if code.iter().all(u8::is_ascii_digit) && !next.is_ascii_digit() => {
+                "no space following status code"
+            }
             _ => "status code must be a 3 digit integer",
         },
         RuleError::StatusControl => "control character in status reason phrase",

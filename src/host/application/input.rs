@@ -2,6 +2,7 @@
 //!
 //! Source: PEP 3333, "Input and Error Streams".
 
+use super::members::no_arguments;
 use super::progress::Wait;
 use super::request::{Inner, Request};
 use super::spare;
@@ -163,7 +164,8 @@ impl Input {
         py.list(lines)
     }
 
-    fn close<'a, 'py>(py: Python<'py>, this: &'a Self, _arguments: Args<'a, 'py>) -> PyResult<'py, Object<'py>> {
+    fn close<'a, 'py>(py: Python<'py>, this: &'a Self, arguments: Args<'a, 'py>) -> PyResult<'py, Object<'py>> {
+        no_arguments(py, "Input.close", arguments)?;
         this.0.expect_running(py, "close() called on wsgi.input")?;
         Ok(py.none())
     }

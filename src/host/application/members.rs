@@ -36,7 +36,9 @@ pub fn for_set_up<'py>(module: &Object<'py>) -> PyResult<'py, [(&'static str, Ob
     ])
 }
 
-fn no_arguments<'py>(py: Python<'py>, name: &str, arguments: Args<'_, 'py>) -> PyResult<'py, ()> {
+/// # Errors
+/// `TypeError` where there are any.
+pub fn no_arguments<'py>(py: Python<'py>, name: &str, arguments: Args<'_, 'py>) -> PyResult<'py, ()> {
     match arguments.len() {
         0 => Ok(()),
         given => py.raise(Exception::Type, &format!("{name}() takes no arguments ({given} given)")),

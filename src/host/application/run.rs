@@ -56,10 +56,8 @@ pub fn run(
         }
     };
     let known = interpreters.known(head.application_group);
-    if let Some(progress) = progress
-        && known.is_none_or(|known| !known.shares_lock())
-    {
-        // Making an interpreter takes its time, and who waits for a lock of its own keeps nobody else out of theirs.
+    // Making an interpreter takes its time, and who waits for a lock of its own keeps nobody else out of theirs.
+    if let Some(progress) = progress.filter(|_| known.is_none_or(|known| !known.shares_lock())) {
         progress.step_in();
     }
     let interpreter = match known.map_or_else(|| interpreters.get(head.application_group), Ok) {
