@@ -52,6 +52,34 @@ def busy(group):
     return [thread for process in group["processes"] for thread in process["threads"] if thread["request"]]
 
 
+ENDING = """
+    import ctypes
+    import os
+    import time
+
+    def application(environ, start_response):
+        what, seconds = environ["PATH_INFO"], float(environ["QUERY_STRING"] or 0)
+        if what == "/exit":
+            # No number of a signal.
+            os._exit(70)
+        if what == "/sleep":
+            time.sleep(seconds)
+        if what == "/lock":
+            ctypes.PyDLL(None).sleep(20)
+        if what == "/spin":
+            end = time.process_time() + seconds
+            while time.process_time() < end:
+                pass
+        start_response("200 OK", [])
+        return [b"ok"]
+"""
+
+NEVER_LOADED = """
+    import time
+    time.sleep(20)
+"""
+
+
 class Background:
     """Requests that run meanwhile."""
 
@@ -231,6 +259,39 @@ class TestFaults:
         os.utime(server.site.path("app.wsgi"), (1, 1))
         server.get("/")
         wait_until(lambda: ends() == {"reload": 1, "script_reload": 1}, "the changed script is counted")
+
+    @pytest.mark.parametrize(("reason", "options", "ask"), [
+        ("maximum_requests", "maximum-requests=3", ["/"] * 4),
+        ("restart_interval", "restart-interval=1", []),
+        ("inactivity_timeout", "inactivity-timeout=1", ["/"]),
+        ("request_timeout", "request-timeout=1", ["/sleep?30"]),
+        ("deadlock_timeout", "deadlock-timeout=1", ["/lock"]),
+        ("cpu_time_limit", "cpu-time-limit=1", ["/spin?3"]),
+        ("startup_timeout", "startup-timeout=1", ["/never"]),
+        ("exit", "", ["/exit"]),
+        ("eviction_signal", "eviction-timeout=5", [signal.SIGUSR1]),
+        ("graceful_signal", "", [signal.SIGUSR1]),
+        ("shutdown_signal", "", [signal.SIGTERM]),
+    ])
+    def test_every_end_is_counted_under_its_reason(self, new_server, reason, options, ask):
+        server = new_server("event", "daemon")
+        site = server.site
+        site.write("app.wsgi", ENDING if reason != "startup_timeout" else NEVER_LOADED)
+        site.add(LOCATION)
+        site.serve("app.wsgi", options=f"threads=2 graceful-timeout=1 shutdown-timeout=2 {options}")
+        site.log.allow(r":(warn|error|crit)\]")
+        server.start()
+        wait_until(lambda: group_of(server)["processes"][0]["state"] == "ready", "the process takes requests")
+        for one in ask:
+            if isinstance(one, str):
+                server.get(one)
+            else:
+                os.kill(group_of(server)["processes"][0]["pid"], one)
+
+        def ends():
+            return {end["reason"]: end["count"] for end in group_of(server)["ends"]}
+        wait_until(lambda: ends().get(reason, 0) >= 1, f"{reason} is counted", 20)
+        assert set(ends()) == {reason}
 
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
