@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from harness import processes
 from harness.processes import wait_until
 from harness.programs import virtualenv_or_skip
 
@@ -116,6 +117,80 @@ class TestMetrics:
         assert server.post("/figures", b"x").status == 405
         head = server.request("HEAD", "/figures")
         assert (head.status, head.body) == (200, b"")
+
+
+class TestProcessesAndInterpreters:
+    mpms = ("event",)
+
+    @staticmethod
+    def configure(site):
+        script = site.write("app.wsgi", APPLICATION)
+        site.add("<Location /figures>\nSetHandler wsgi-metrics\n</Location>", site.daemon("app", "threads=4"),
+                 f"WSGIScriptAlias /named {script} application-group=named",
+                 f"WSGIScriptAlias / {script} application-group=%{{GLOBAL}}")
+
+    @pytest.fixture
+    def group(self, site):
+        return "%{GLOBAL}" if site.embedded else "app"
+
+    def of_processes(self, page, name, group, **labels):
+        wanted = {"group": group, **labels}.items()
+        return sum(value for (sample, found), value in page.samples.items() if sample == name and wanted <= dict(found).items())
+
+    def test_each_interpreter_has_its_own_count_and_time(self, server, group):
+        before = Page(server)
+        server.get("/named/sleep")
+        server.get("/named/404")
+        after = Page(server)
+
+        def grown(name, **labels):
+            key = name, tuple(sorted({"group": group, **labels}.items()))
+            return after.samples.get(key, 0) - before.samples.get(key, 0)
+        assert grown("wsgi_interpreter_requests_total", application_group="named", status="2xx") == 1
+        assert grown("wsgi_interpreter_requests_total", application_group="named", status="4xx") == 1
+        assert grown("wsgi_interpreter_requests_total", application_group="%{GLOBAL}", status="2xx") == 0
+        assert 0.3 <= grown("wsgi_interpreter_busy_seconds_total", application_group="named") < 2
+        assert grown("wsgi_interpreter_busy_seconds_total", application_group="%{GLOBAL}") == 0
+
+    def test_threads_are_told_by_what_they_do(self, server, group):
+        waits = threading.Thread(target=server.get, args=("/sleep",))
+        waits.start()
+        wait_until(lambda: self.of_processes(Page(server), "wsgi_process_threads", group, state="application") == 1, "one is busy")
+        waits.join()
+        page = Page(server)
+        assert self.of_processes(page, "wsgi_process_threads", group, state="application") == 0
+        assert self.of_processes(page, "wsgi_process_threads", group, state="idle") >= 1
+
+    def test_memory_requests_and_age_of_a_process_are_those_that_the_system_tells(self, server, site, group):
+        server.get("/")
+        page = Page(server)
+        pids = {int(dict(labels)["pid"]) for name, labels in page.samples if name == "wsgi_process_resident_memory_bytes"}
+        assert pids and pids <= set(server.processes())
+        for pid in pids:
+            told = page("wsgi_process_resident_memory_bytes", group=group, pid=str(pid))
+            assert told == pytest.approx(processes.memory_kib(pid)["Rss"] * 1024, rel=0.2)
+        assert self.of_processes(page, "wsgi_process_requests_total", group) >= 1
+        if not site.embedded:
+            assert time.time() - self.of_processes(page, "wsgi_process_start_time_seconds", group) < 100
+
+
+def test_who_waits_for_a_thread_is_told_as_queued(new_server):
+    server = new_server("event", "daemon")
+    server.site.write("app.wsgi", APPLICATION)
+    server.site.add("<Location /figures>\nSetHandler wsgi-metrics\n</Location>")
+    server.site.serve("app.wsgi", options="threads=1")
+    server.start()
+    server.get("/")
+    before = Page(server)
+    asks = [threading.Thread(target=server.get, args=("/sleep",)) for _ in range(2)]
+    for one in asks:
+        one.start()
+    for one in asks:
+        one.join()
+    after = Page(server)
+    name = "wsgi_queue_duration_seconds"
+    assert after(f"{name}_count", group="app") - before(f"{name}_count", group="app") == 2
+    assert 0.2 <= after(f"{name}_sum", group="app") - before(f"{name}_sum", group="app") < 2
 
 
 class TestActive:
