@@ -39,7 +39,8 @@ def configure(site):
     script = site.write("pid.wsgi", APPLICATION)
     site.add(f"""
         WSGIDaemonProcess one
-        WSGIDaemonProcess two processes=2
+        # One thread each, so that requests at the same time go to both.
+        WSGIDaemonProcess two processes=2 threads=1
         WSGIScriptAlias /embedded {script} application-group=%{{GLOBAL}}
         WSGIScriptAlias /sub {script} application-group=sub
         WSGIScriptAlias /one {script} process-group=one application-group=%{{GLOBAL}}
