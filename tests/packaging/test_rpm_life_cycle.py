@@ -76,7 +76,7 @@ def error_log(debian):
 def next_release(folder):
     """Return the same package with a higher release."""
     overwrite = folder / "next.toml"
-    overwrite.write_text(re.sub(r'(?m)^release = ".*"', 'release = "2"', (TOP / "target/rpm/package.toml").read_text()))
+    overwrite.write_text(re.sub(r'(?m)^release = ".*"', 'release = "2"', (TOP / "target/rpm/python3-mod_wsgi.toml").read_text()))
     subprocess.run([TOP / "target/tools/bin/cargo-generate-rpm", "--package", "src/module", "--output", f"{folder}/", "--auto-req",
                     "find-requires", "--metadata-overwrite", overwrite, "--metadata-overwrite", folder / "changed.toml"],
                    cwd=TOP, check=True, capture_output=True)
