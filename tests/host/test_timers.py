@@ -106,8 +106,10 @@ class TestRequestTimeout:
         assert daemon.wait() == 0
         daemon.expect("WSGI7015: .*request_timeout")
 
-    def test_siblings_finish(self, place, script):
-        daemon = place.start(threads=3, request_timeout=400).ready()
+    @pytest.mark.parametrize("graceful_timeout", [5000, 100])
+    def test_siblings_have_as_long_as_any_request(self, place, script, graceful_timeout):
+        """Here 0.8 seconds, also where graceful-timeout is shorter."""
+        daemon = place.start(threads=3, request_timeout=400, graceful_timeout=graceful_timeout).ready()
         stuck, sibling = daemon.child(), daemon.child()
         send(stuck, script, "stuck")
         time.sleep(0.6)
@@ -115,17 +117,6 @@ class TestRequestTimeout:
         assert stuck.answer().status == 504
         assert sibling.answer().body == b"ok"
         assert daemon.wait() == 0, "nobody waits for the stuck thread"
-
-    def test_siblings_have_as_long_as_any_request(self, place, script):
-        """Also where that is longer than graceful-timeout: here 0.8 seconds."""
-        daemon = place.start(threads=3, request_timeout=400, graceful_timeout=100).ready()
-        stuck, sibling = daemon.child(), daemon.child()
-        send(stuck, script, "stuck")
-        time.sleep(0.6)
-        send(sibling, script, "sleep0.7")
-        assert stuck.answer().status == 504
-        assert sibling.answer().body == b"ok"
-        assert daemon.wait() == 0
 
     def test_more_threads_are_more_patient(self, place, script):
         """The limit is request-timeout times 1 + ln(threads): here 3.3 times as long."""
