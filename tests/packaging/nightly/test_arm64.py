@@ -55,19 +55,19 @@ mount -t binfmt_misc binfmt_misc $known
 trap 'echo -1 >$known/mod_wsgi-arm64' EXIT
 printf '%s' ':mod_wsgi-arm64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:'"$emulator"':F' >$known/register
 mount -t tmpfs tmpfs "$place/run"
-mkdir "$place/run/upper" "$place/run/work" "$place/run/root"
-mount -t overlay overlay -o "lowerdir=$place/files:$root,upperdir=$place/run/upper,workdir=$place/run/work" "$place/run/root"
-mount -t proc proc "$place/run/root/proc"
-mount --bind /dev "$place/run/root/dev"
+mkdir "$place/run/upper" "$place/run/work" "$place/run/merged"
+mount -t overlay overlay -o "lowerdir=$place/files:$root,upperdir=$place/run/upper,workdir=$place/run/work" "$place/run/merged"
+mount -t proc proc "$place/run/merged/proc"
+mount --bind /dev "$place/run/merged/dev"
 ip link set lo up
-chroot "$place/run/root" /usr/sbin/apache2 -f /srv/httpd.conf
+chroot "$place/run/merged" /usr/sbin/apache2 -f /srv/httpd.conf
 for mode in embedded daemon; do
     curl --silent --show-error --max-time 60 --retry 3 --retry-connrefused --retry-delay 1 --data-binary "@$place/body" "http://127.0.0.1/$mode" >"$place/$mode" ||
         true
 done
-cat "$place/run/root/run/error_log"
-kill "$(cat "$place/run/root/run/httpd.pid")"
-for _ in $(seq 100); do [ -e "$place/run/root/run/httpd.pid" ] || break; sleep 0.1; done
+cat "$place/run/merged/run/error_log"
+kill "$(cat "$place/run/merged/run/httpd.pid")"
+for _ in $(seq 100); do [ -e "$place/run/merged/run/httpd.pid" ] || break; sleep 0.1; done
 """
 
 
