@@ -203,7 +203,7 @@ fn explain(path: &Path, error: &std::io::Error) -> String {
 }
 
 /// Loads the scripts that are to be loaded before the first request. Answers those that cannot be: that is logged, and requests
-/// try it again where the process goes on.
+/// try it again where the process goes on. Called detached.
 pub fn preload(interpreters: &'static Interpreters) -> Vec<String> {
     let mut failed = Vec::new();
     for preload in &interpreters.launch().preload {
