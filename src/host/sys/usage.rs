@@ -8,9 +8,9 @@ mod unix;
 mod windows;
 
 #[cfg(unix)]
-pub use unix::{process, resident, thread, thread_total};
+pub use unix::{ThreadClock, process, resident, thread};
 #[cfg(windows)]
-pub use windows::{process, resident, thread, thread_total};
+pub use windows::{ThreadClock, process, resident, thread};
 
 /// CPU time.
 #[derive(Debug, Clone, Copy, Default)]

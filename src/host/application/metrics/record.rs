@@ -1,5 +1,6 @@
 //! The numbers of one thread.
 
+use crate::sys::usage::ThreadClock;
 use mod_wsgi_core::histogram::{BUCKETS, bucket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -112,8 +113,10 @@ impl Default for Times {
 
 impl Times {
     fn add(&self, time: Duration) {
-        let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.sum.add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        // Without the 128 bits of `as_nanos()`.
+        let nanoseconds = time.as_secs().saturating_mul(1_000_000_000).saturating_add(time.subsec_nanos().into());
+        let microseconds = nanoseconds / 1000;
+        self.sum.add(nanoseconds);
         // Whoever asks takes the extremes away at the same time, so these are real exchanges; but they are rare.
         if microseconds < self.least.load(Ordering::Relaxed) {
             self.least.fetch_min(microseconds, Ordering::Relaxed);
@@ -134,24 +137,34 @@ pub struct Record {
     pub times: [Times; PHASES.len()],
     /// In the order of [`Counter`].
     pub counters: [Sum; COUNTERS],
-    /// CPU time of its requests, in nanoseconds.
-    pub cpu: Sum,
-    /// Its CPU time when that was last added, in nanoseconds.
-    cpu_then: AtomicU64,
+    clock: ThreadClock,
+    /// CPU time of the thread when recording began, and when somebody asked last, in nanoseconds.
+    cpu_begun: u64,
+    cpu_asked: AtomicU64,
     /// The longest request since somebody asked, in microseconds.
     pub longest: AtomicU64,
 }
 
 impl Record {
-    /// Nothing recorded; `cpu` is the CPU time of the thread until now.
-    pub fn new(cpu: Duration) -> Self {
+    /// Nothing recorded of this thread.
+    pub fn of_this_thread() -> Self {
+        let clock = ThreadClock::of_this_thread();
+        let begun = clock.read().unwrap_or_default().as_nanos() as u64;
         Self {
             times: std::array::from_fn(|_| Times::default()),
             counters: std::array::from_fn(|_| Sum::default()),
-            cpu: Sum::default(),
-            cpu_then: AtomicU64::new(cpu.as_nanos() as u64),
+            clock,
+            cpu_begun: begun,
+            cpu_asked: AtomicU64::new(begun),
             longest: AtomicU64::new(0),
         }
+    }
+
+    /// CPU time of the thread since recording began, in nanoseconds. The thread itself never asks: that would cost each request
+    /// a system call, which is the dearest thing to do here.
+    pub fn cpu(&self) -> u64 {
+        let now = self.clock.read().map_or(0, |cpu| cpu.as_nanos() as u64);
+        self.cpu_asked.fetch_max(now, Ordering::Relaxed).max(now) - self.cpu_begun
     }
 
     fn count(&self, counter: Counter, number: u64) {
@@ -160,8 +173,8 @@ impl Record {
         }
     }
 
-    /// Adds a request; `elapsed` is how long it was in this process, `cpu` the CPU time of the thread until now.
-    pub fn add(&self, sample: &Sample, elapsed: Duration, cpu: Duration) {
+    /// Adds a request.
+    pub fn add(&self, sample: &Sample) {
         for (times, time) in self.times.iter().zip(sample.times) {
             if let Some(time) = time {
                 times.add(time);
@@ -185,9 +198,10 @@ impl Record {
         if let Some(class) = class {
             self.count(class, 1);
         }
-        let cpu = cpu.as_nanos() as u64;
-        self.cpu.add(cpu.saturating_sub(self.cpu_then.swap(cpu, Ordering::Relaxed)));
-        let elapsed = elapsed.as_micros() as u64;
+    }
+
+    /// A request has ended that was in this process for so many microseconds.
+    pub fn end(&self, elapsed: u64) {
         if elapsed > self.longest.load(Ordering::Relaxed) {
             self.longest.fetch_max(elapsed, Ordering::Relaxed);
         }

@@ -2,11 +2,10 @@
 
 use super::record::{Record, Sample, Sum};
 use super::window::is_armed;
-use crate::sys::{clock, usage};
+use crate::sys::clock;
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 /// A thread that runs requests. It stays known after its end.
 #[derive(Debug)]
@@ -85,7 +84,7 @@ impl Thread {
     }
 
     fn recording(&self) -> &Record {
-        self.record.get_or_init(|| Box::new(Record::new(usage::thread_total())))
+        self.record.get_or_init(|| Box::new(Record::of_this_thread()))
     }
 }
 
@@ -116,7 +115,11 @@ impl Bracket {
 impl Drop for Bracket {
     fn drop(&mut self) {
         if self.outer == 0 {
-            self.thread.busy.add(clock::steady().saturating_sub(self.begun));
+            let elapsed = clock::steady().saturating_sub(self.begun);
+            self.thread.busy.add(elapsed);
+            if let Some(record) = self.thread.record() {
+                record.end(elapsed);
+            }
             self.thread.since.store(0, Ordering::Release);
         }
         self.thread.brackets.add(1);
@@ -125,7 +128,5 @@ impl Drop for Bracket {
 
 /// Records what the request has cost that this thread has.
 pub fn record(sample: &Sample) {
-    let thread = this_thread();
-    let elapsed = Duration::from_micros(thread.elapsed().unwrap_or_default());
-    thread.recording().add(sample, elapsed, usage::thread_total());
+    this_thread().recording().add(sample);
 }

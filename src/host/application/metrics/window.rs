@@ -70,7 +70,7 @@ pub struct ThreadFigures {
     pub completed: u64,
     /// How long it had requests.
     pub busy: Duration,
-    /// CPU time of its requests.
+    /// Its CPU time.
     pub cpu: Duration,
     /// How long the request has lasted that it has now; zero for none.
     pub elapsed: Duration,
@@ -134,7 +134,7 @@ impl Totals {
             if let Some(record) = thread.record() {
                 totals.add(record);
                 slot.completed = record.counters.get(Counter::Completed as usize).map_or(0, |sum| sum.get());
-                slot.cpu = record.cpu.get();
+                slot.cpu = record.cpu();
             }
             totals.slots.push(slot);
         }

@@ -12,7 +12,7 @@ use linux as system;
 #[cfg(target_os = "macos")]
 use macos as system;
 
-pub use system::{resident, thread};
+pub use system::{ThreadClock, resident, thread};
 
 fn duration(time: libc::timeval) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
@@ -33,16 +33,4 @@ fn usage(of: libc::c_int) -> (Cpu, u64) {
 /// CPU time of this process, and the most memory it has had resident, in bytes.
 pub fn process() -> (Cpu, u64) {
     usage(libc::RUSAGE_SELF)
-}
-
-/// All CPU time of this thread, which is cheaper to ask for than its parts.
-pub fn thread_total() -> Duration {
-    // SAFETY: the structure is plain numbers, and ours.
-    let time = unsafe {
-        let mut time: libc::timespec = std::mem::zeroed();
-        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time);
-        time
-    };
-    let part = |number: i64| u64::try_from(number).unwrap_or_default();
-    Duration::from_secs(part(time.tv_sec)) + Duration::from_nanos(part(time.tv_nsec))
 }

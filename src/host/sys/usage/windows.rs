@@ -4,7 +4,10 @@ use super::Cpu;
 use std::time::Duration;
 use windows_sys::Win32::Foundation::{FILETIME, HANDLE};
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
-use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread, GetProcessTimes, GetThreadTimes};
+use windows_sys::Win32::System::Threading::{
+    GetCurrentProcess, GetCurrentThread, GetCurrentThreadId, GetProcessTimes, GetThreadTimes, OpenThread,
+    THREAD_QUERY_LIMITED_INFORMATION,
+};
 use windows_sys::core::BOOL;
 
 /// The type of the two functions that tell times: when it began, when it ended, in the system, in the program.
@@ -52,8 +55,21 @@ pub fn thread() -> Cpu {
     unsafe { cpu(GetThreadTimes, GetCurrentThread()) }
 }
 
-/// All CPU time of this thread.
-pub fn thread_total() -> Duration {
-    let cpu = thread();
-    cpu.user + cpu.system
+/// The clock of a thread's CPU time, which any thread can read.
+#[derive(Debug)]
+pub struct ThreadClock(usize);
+
+impl ThreadClock {
+    /// That of this thread.
+    pub fn of_this_thread() -> Self {
+        // SAFETY: the number is that of a thread that lives. The handle stays open, as what is known of the thread does.
+        Self(unsafe { OpenThread(THREAD_QUERY_LIMITED_INFORMATION, 0, GetCurrentThreadId()) } as usize)
+    }
+
+    /// The CPU time of the thread, also after its end.
+    pub fn read(&self) -> Option<Duration> {
+        // SAFETY: a handle of a thread that is never closed, or none, which the function refuses; and the function for it.
+        let cpu = unsafe { cpu(GetThreadTimes, self.0 as HANDLE) };
+        Some(cpu.user + cpu.system)
+    }
 }
