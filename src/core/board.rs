@@ -41,7 +41,10 @@ pub const EXEMPLARS: usize = ENDED + 64 * 8;
 pub const EVENTS: usize = EXEMPLARS + Exemplars::WORDS * 8;
 /// Where the [`Interpreters`] begin, in bytes.
 pub const INTERPRETERS: usize = EVENTS + Events::WORDS * 8;
-const END: usize = INTERPRETERS + Interpreters::WORDS * 8;
+/// Where the number stands, in bytes, that stands for the last failure to load a script that was logged, so that the next attempt does
+/// not log it again; 0 for none.
+pub const SAID: usize = INTERPRETERS + Interpreters::WORDS * 8;
+const END: usize = SAID + 8;
 /// Size of what everybody maps, in bytes: a multiple of every size of a page.
 pub const SIZE: usize = END.next_multiple_of(64 * 1024);
 /// How many [`Seat`]s a process has; what further threads do is not told.

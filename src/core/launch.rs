@@ -96,6 +96,24 @@ pub struct Preload {
     pub application_group: Vec<u8>,
 }
 
+impl Preload {
+    /// The bytes of this.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.put(&mut out);
+        out
+    }
+
+    /// Decodes it.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        Self::take(&mut Reader::new(bytes))
+    }
+}
+
 macro_rules! value_of_fields {
     ($type:ident { $($name:ident,)* }) => {
         impl $crate::launch::Value for $type {
@@ -249,6 +267,8 @@ launch! {
     free_threading: bool,
     /// Scripts to load before the process takes requests.
     preload: Vec<Preload>,
+    /// Scripts that the processes have loaded whose place this one takes, to load as well, if they are still there.
+    inherited: Vec<Preload>,
 }
 
 /// A message on a daemon's control socket: a kind byte, the length of the text as little-endian `u32`, the text. The
@@ -259,8 +279,12 @@ pub enum Message {
     Launch(Vec<u8>),
     /// To the daemon, from its parent or its successor: take no more requests, finish, end.
     Retire,
+    /// To the daemon: the process that was to take its place could not; it serves on. Another attempt follows by itself.
+    Declined,
     /// From the daemon: it takes requests.
     Ready,
+    /// From the daemon: it has loaded a script for requests; the text is that of [`Preload::encode`].
+    Loaded(Vec<u8>),
     /// From the daemon: another process is to take its place, for a reason that [`crate::board::ENDS`] has; until that one says
     /// [`Message::Retire`] this one may still serve.
     Renew(Vec<u8>),
@@ -272,6 +296,8 @@ impl Message {
     /// The kind byte of [`Message::Launch`].
     pub const LAUNCH: u8 = b'l';
     const RETIRE: u8 = b't';
+    const DECLINED: u8 = b'd';
+    const LOADED: u8 = b's';
     const READY: u8 = b'r';
     const RENEW: u8 = b'n';
     /// The kind byte of [`Message::Failed`], which the daemon's start script writes too.
@@ -283,6 +309,8 @@ impl Message {
         let (kind, text): (u8, &[u8]) = match self {
             Self::Launch(block) => (Self::LAUNCH, block),
             Self::Retire => (Self::RETIRE, b""),
+            Self::Declined => (Self::DECLINED, b""),
+            Self::Loaded(script) => (Self::LOADED, script),
             Self::Ready => (Self::READY, b""),
             Self::Renew(reason) => (Self::RENEW, reason),
             Self::Failed(text) => (Self::FAILED, text),
@@ -302,6 +330,8 @@ impl Message {
         let message = match kind {
             Self::LAUNCH => Self::Launch(text.to_vec()),
             Self::RETIRE => Self::Retire,
+            Self::DECLINED => Self::Declined,
+            Self::LOADED => Self::Loaded(text.to_vec()),
             Self::READY => Self::Ready,
             Self::RENEW => Self::Renew(text.to_vec()),
             Self::FAILED => Self::Failed(text.to_vec()),
@@ -324,6 +354,7 @@ mod tests {
             hash_seed: Some(7),
             telemetry: Some(Telemetry { path: b"/run/t".to_vec(), interval: 5, slow_requests: 6, user_agent: true }),
             preload: vec![Preload { script: b"/s.wsgi".to_vec(), application_group: Vec::new() }],
+            inherited: vec![Preload { script: b"/t.wsgi".to_vec(), application_group: b"t".to_vec() }],
             interpreter_options: vec![InterpreterOptions {
                 application_group: Some(Vec::new()),
                 per_interpreter_gil: Some(false),
@@ -345,7 +376,12 @@ mod tests {
 
     #[test]
     fn messages_come_back_one_by_one() {
-        let mut out = Message::Ready.encode();
+        let script = Preload { script: b"/s.wsgi".to_vec(), application_group: b"s".to_vec() };
+        assert_eq!(Preload::decode(&script.encode()).as_ref(), Ok(&script));
+        let mut out = Message::Loaded(script.encode()).encode();
+        let (loaded, _) = Message::split(&out).unwrap().unwrap();
+        assert_eq!(loaded, Message::Loaded(script.encode()));
+        out = Message::Ready.encode();
         out.extend(Message::Failed(b"WSGI7000: why".to_vec()).encode());
         let (first, taken) = Message::split(&out).unwrap().unwrap();
         assert_eq!(first, Message::Ready);

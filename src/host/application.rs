@@ -19,6 +19,7 @@ mod input;
 mod members;
 mod observe;
 mod output;
+mod preload;
 pub mod progress;
 mod request;
 mod response;
@@ -36,5 +37,6 @@ mod state;
 pub mod telemetry;
 
 pub use call::call;
+pub use preload::preload;
 pub use run::{Outcome, run};
-pub use script::{has_loaded, preload};
+pub use script::{has_loaded, has_news, keep, take_loaded};

@@ -11,6 +11,7 @@ mod reason;
 mod service;
 mod service_script;
 mod shut_down;
+mod succession;
 mod timers;
 mod window;
 mod worker;
@@ -85,13 +86,18 @@ fn start(control: &mut Control, main: &'static Interpreter) -> Result<Started, S
 
 fn serve_requests(control: &mut Control, started: Started) -> Result<i32, String> {
     let Started { interpreters, listener, place, predecessors, .. } = started;
-    let failed = preload(interpreters);
-    if !failed.is_empty() && !predecessors.is_empty() && place.has_others() {
-        return Err(format!(
+    let is_served = || !predecessors.is_empty() && place.has_others();
+    let is_news = |number| place.is_news(number);
+    let failed = preload(interpreters, is_served().then_some(&is_news));
+    if !failed.is_empty() && is_served() {
+        // The parent logs it, once for all attempts.
+        control.failed(&format!(
             "WSGI7031: '{}' cannot be loaded, as the log says, so a new process does not take the place of one that serves",
             failed.join("' and '")
         ));
+        shut_down::give_up(interpreters, EXIT_CONFIG);
     }
+    place.forget_what_was_said();
     let signals = signals::catch().map_err(|error| format!("WSGI7005: signals cannot be caught: {error}"))?;
     let cannot = |error| format!("WSGI7006: threads cannot be started: {error}");
     let inspector = Inspector::start().map_err(cannot)?;

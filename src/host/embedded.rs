@@ -51,7 +51,7 @@ pub fn start(launch: &[u8], server_log: ServerLog) -> bool {
     match started {
         Ok(interpreters) => {
             // What fails is logged, and tried again by requests.
-            crate::ignore(preload(interpreters));
+            crate::ignore(preload(interpreters, None));
             telemetry::start(interpreters);
             STARTED.set((interpreters, thread::current().id())).is_ok()
         }
@@ -86,7 +86,7 @@ pub fn handle(apache: Apache, head: &[u8]) -> i32 {
         (Outcome::Complete, Ok(())) => outcome::COMPLETE,
         (Outcome::Truncated, Ok(())) => outcome::TRUNCATED,
         // Only daemon processes are replaced.
-        (Outcome::Changed, Ok(())) => 500,
+        (Outcome::Changed(_), Ok(())) => 500,
     }
 }
 

@@ -11,15 +11,15 @@
 mod bell;
 mod listener;
 mod plan;
+mod process;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mod_wsgi_core::board::{self as state, Event, Listed};
-use mod_wsgi_core::launch::{Launch, Message};
+use mod_wsgi_core::launch::{Launch, Message, Preload};
 use mod_wsgi_core::wire::LogLevel;
 
 pub use crate::sys::spawn::Recipe;
@@ -35,6 +35,7 @@ use crate::sys::spawn::{self, Descriptors, Step};
 use crate::sys::wake;
 use bell::Bell;
 use listener::Listener;
+use process::{Process, out_of_memory};
 
 /// How long it is before a process that could not start, or did not live long, is started again: so many seconds the first
 /// time, twice as many each time after, and [`LONGEST_RETRY`] at most.
@@ -88,29 +89,6 @@ struct Group {
     alarm: Option<Instant>,
     /// No longer configured; gone with the next reload.
     dropped: bool,
-}
-
-/// A daemon process.
-#[derive(Debug)]
-struct Process {
-    pid: i32,
-    /// Which of the group's processes it is, from 0; its successor has the same.
-    index: u32,
-    slot: u32,
-    generation: u64,
-    control: UnixStream,
-    watch: Option<Watch>,
-    started: Instant,
-    /// What it has said and is not understood yet.
-    received: Vec<u8>,
-    /// Why it cannot run, if it has said so.
-    failed: Option<String>,
-    /// Why it wants another one to take its place, if it has said so.
-    reason: Option<String>,
-    /// Whether its successor was started.
-    replaced: bool,
-    /// How many processes of the machine were killed for lack of memory before it started.
-    out_of_memory: u64,
 }
 
 /// What an Apache child needs to reach a group.
@@ -232,6 +210,7 @@ impl Group {
     fn start_generation(&mut self, main: Server<'_>) {
         self.generation += 1;
         self.refused = None;
+        self.board.forget_what_was_said();
         (self.failures, self.short_lives) = (0, 0);
         self.clear_waiting();
         for index in 0..self.plan.processes {
@@ -257,6 +236,8 @@ impl Group {
     fn start(&mut self, main: Server<'_>, index: u32) {
         let slot = self.free_slot();
         self.board.set(slot, state::STARTING);
+        // What they have loaded by now is for their successor.
+        self.processes.iter_mut().for_each(Process::hear);
         match self.try_start(main, index, slot) {
             Ok(process) => {
                 let pid = process.pid;
@@ -274,6 +255,38 @@ impl Group {
                 self.wait(index, slot);
             }
         }
+    }
+
+    /// Starts a process now that was to be started at a time; whether there is one of that index.
+    fn start_waiting(&mut self, main: Server<'_>, index: u32) -> bool {
+        let Some(at) = self.waiting.iter().position(|(waiting, ..)| *waiting == index) else { return false };
+        let (_, slot, _) = self.waiting.remove(at);
+        self.board.set(slot, state::EMPTY);
+        self.plan.recipe = crate::startup::retry_recipe(main, self.plan.definition.clone());
+        self.start(main, index);
+        true
+    }
+
+    /// Whether a process is to go when one of that index is ready.
+    fn is_predecessor(&self, process: &Process, index: u32) -> bool {
+        let last = self.plan.processes.saturating_sub(1);
+        (process.generation < self.generation || process.replaced)
+            && (process.index == index || index == last && process.index > last)
+    }
+
+    /// What a process of that index loads because its predecessors have: not where the time without a request was to free memory,
+    /// and after a reload only what an alias still leads to.
+    fn inherited(&self, index: u32) -> Vec<Preload> {
+        let mut scripts = Vec::new();
+        for process in self.processes.iter().filter(|process| self.is_predecessor(process, index)) {
+            if process.reason.as_deref() == Some("inactivity_timeout") {
+                continue;
+            }
+            let is_current = process.generation == self.generation;
+            let loaded = process.loaded.iter().filter(|loaded| is_current || self.plan.leads_to(&loaded.script));
+            scripts.extend(loaded.filter(|loaded| !self.plan.launch.preload.contains(loaded)).cloned());
+        }
+        scripts
     }
 
     /// How long it is before another start, after this many failures in a row.
@@ -317,17 +330,19 @@ impl Group {
         self.board.set(slot, state::FAILED);
         self.waiting.push((index, slot, Instant::now() + self.retry_after()));
         self.failures += 1;
+        self.processes.iter().filter(|process| self.is_predecessor(process, index)).for_each(Process::decline);
     }
 
     fn try_start(&self, main: Server<'_>, index: u32, slot: u32) -> Result<Process, String> {
         let recipe = self.plan.recipe.as_ref().map_err(Clone::clone)?;
-        let is_predecessor = |process: &&Process| {
-            let last = self.plan.processes.saturating_sub(1);
-            (process.generation < self.generation || process.replaced)
-                && (process.index == index || index == last && process.index > last)
+        let predecessors = self.processes.iter().filter(|process| self.is_predecessor(process, index));
+        let predecessors: Vec<_> = predecessors.map(|process| process.control.as_fd()).collect();
+        let launch = Launch {
+            slot,
+            predecessors: predecessors.len() as u32,
+            inherited: self.inherited(index),
+            ..self.plan.launch.clone()
         };
-        let predecessors: Vec<_> = self.processes.iter().filter(is_predecessor).map(|p| p.control.as_fd()).collect();
-        let launch = Launch { slot, predecessors: predecessors.len() as u32, ..self.plan.launch.clone() };
         let descriptors = Descriptors {
             log: self.plan.log,
             listener: self.listener.socket(),
@@ -348,34 +363,25 @@ impl Group {
                 format!("process {pid} did not take its launch block: {error}").as_bytes(),
             );
         }
-        Ok(Process {
-            pid,
-            index,
-            slot,
-            generation: self.generation,
-            control,
-            watch: Watch::start(main, pid),
-            started: Instant::now(),
-            received: Vec::new(),
-            failed: None,
-            reason: None,
-            replaced: false,
-            out_of_memory: out_of_memory(),
-        })
+        Ok(Process::new(pid, index, slot, self.generation, control, Watch::start(main, pid)))
     }
 
     /// Hears what the processes have to say, and starts the successors of those that want one.
     fn hear(&mut self, main: Server<'_>) {
-        let generation = self.generation;
         let mut renewed = Vec::new();
         for process in &mut self.processes {
-            if process.hear() && process.generation == generation && !process.replaced {
-                process.replaced = true;
-                renewed.push(process.index);
+            process.hear();
+            if std::mem::take(&mut process.wants_successor) {
+                let is_new = process.generation == self.generation && !process.replaced;
+                process.replaced |= is_new;
+                renewed.push((process.index, is_new));
             }
         }
-        for index in renewed {
-            self.start(main, index);
+        for (index, is_new) in renewed {
+            // One that has asked before asks because things may have changed: a script, most likely.
+            if !self.start_waiting(main, index) && is_new {
+                self.start(main, index);
+            }
         }
     }
 
@@ -410,49 +416,11 @@ impl Group {
 
     fn retire_all(&mut self) {
         self.clear_waiting();
-        for process in &self.processes {
-            tell_to_retire(process);
-        }
+        self.processes.iter().for_each(Process::retire);
         // Children of the old generation that still ask are refused at once.
         let slot = self.free_slot();
         self.wait(0, slot);
         self.waiting.clear();
-    }
-}
-
-impl Process {
-    /// Hears what it has to say; whether it wants a successor.
-    fn hear(&mut self) -> bool {
-        let mut wants = false;
-        // What has come is kept where the read then fails.
-        std::io::Read::read_to_end(&mut &self.control, &mut self.received).ok();
-        while let Ok(Some((message, taken))) = Message::split(&self.received) {
-            match message {
-                Message::Renew(reason) => {
-                    self.reason = Some(String::from_utf8_lossy(&reason).into_owned());
-                    wants = true;
-                }
-                Message::Failed(text) => self.failed = Some(String::from_utf8_lossy(&text).into_owned()),
-                Message::Ready | Message::Retire | Message::Launch(_) => {}
-            }
-            self.received.drain(..taken);
-        }
-        wants
-    }
-}
-
-/// How many processes of the machine the kernel has killed for lack of memory; 0 where it does not say.
-fn out_of_memory() -> u64 {
-    let counters = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
-    let line = counters.lines().find_map(|line| line.strip_prefix("oom_kill "));
-    line.and_then(|number| number.parse().ok()).unwrap_or(0)
-}
-
-fn tell_to_retire(process: &Process) {
-    if let Err(error) = std::io::Write::write_all(&mut &process.control, &Message::Retire.encode()) {
-        let text = format!("process {} cannot be told to retire ({error}), so it is sent SIGTERM", process.pid);
-        log::main_server(LogLevel::Debug, text.as_bytes());
-        spawn::signal(process.pid, libc::SIGTERM);
     }
 }
 
@@ -491,12 +459,9 @@ impl Registry {
         let now = Instant::now();
         for group in self.groups.iter_mut().filter(|group| !group.dropped) {
             group.hear(main);
-            let due: Vec<_> = group.waiting.iter().filter(|(.., at)| *at <= now).copied().collect();
-            group.waiting.retain(|(.., at)| *at > now);
-            for (index, slot, _) in due {
-                group.board.set(slot, state::EMPTY);
-                group.plan.recipe = crate::startup::retry_recipe(main, group.plan.definition.clone());
-                group.start(main, index);
+            let due: Vec<_> = group.waiting.iter().filter(|(.., at)| *at <= now).map(|(index, ..)| *index).collect();
+            for index in due {
+                group.start_waiting(main, index);
             }
         }
         self.be_woken(main);
@@ -508,7 +473,7 @@ impl Group {
         let was_ready = matches!(self.board.get(process.slot), state::READY | state::RETIRING);
         let running = self.board.load_of(process.slot);
         self.board.set(process.slot, state::EMPTY);
-        let (pid, name, how) = (process.pid, &self.name, spawn::describe(status));
+        let (pid, how) = (process.pid, spawn::describe(status));
         let is_older = self.dropped || process.generation < self.generation;
         let expected = is_older || process.replaced;
         let killed = status == Some(libc::SIGKILL) && out_of_memory() > process.out_of_memory;
@@ -520,7 +485,13 @@ impl Group {
             (None, Some(0)) => "shutdown_signal",
             (None, status) => spawn::kind_of_end(status),
         });
-        if expected && status == Some(0) || crate::apache::server::is_stopping() {
+        let is_stopping = crate::apache::server::is_stopping();
+        if was_ready && expected && !is_stopping {
+            // Its successor could not start before; now there is nobody whose place it would take.
+            crate::apache::server::with_main(|main| self.start_waiting(main, process.index));
+        }
+        let name = &self.name;
+        if expected && status == Some(0) || is_stopping {
             let text = format!("daemon process {pid} of group '{name}' has retired ({how})");
             return log::main_server(LogLevel::Info, text.as_bytes());
         }

@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from harness import under_test
+
 SCRIPT = """
     import os
 
@@ -50,6 +52,8 @@ class TestReloading:
     def test_a_script_that_breaks_is_a_500_until_it_is_mended(self, server, site):
         change(site, "good")
         assert server.get("/").status == 200
+        if under_test.OURS and not site.embedded:
+            pytest.skip("differs: the earlier process goes on serving, see test_changed_scripts.py")
         path = site.path("script.wsgi")
         later = path.stat().st_mtime + 5
         path.write_text("def broken(\n")

@@ -75,7 +75,7 @@ impl<'py> From<Raised<'py>> for Refused<'py> {
 
 fn in_python(py: Python<'_>, request: &Arc<Request>, call: &Call<'_>, changed: Option<Option<i64>>) -> Answer {
     let interpreter = request.interpreter;
-    let wanted = Wanted { path: call.script, changed, resource: None, request: Some(request) };
+    let wanted = Wanted { path: call.script, changed, resource: None, request: Some(request), kept: None };
     let Ok(module) = script::find(py, interpreter, wanted) else { return Answer::NotLoaded };
     let answered = match call.function {
         Function::Dispatch => dispatch(py, request, &module, call),

@@ -51,8 +51,7 @@ pub fn log_callback(
     write(py, request, &lines(header, interpreter, raised));
 }
 
-/// Logs an exception: to the request's log, or without one to the process's. The form of the first line is that of mod_wsgi
-/// 6.1.1, which people's log rules look for.
+/// Logs an exception: to the request's log, or without one to the process's.
 pub fn log_exception(
     py: Python<'_>,
     interpreter: &Interpreter,
@@ -60,6 +59,16 @@ pub fn log_exception(
     script: &[u8],
     raised: &Raised<'_>,
 ) {
+    write(py, request, &lines_of(interpreter, request, script, raised));
+}
+
+/// The lines for an exception of a script. The form of the first one is that of mod_wsgi 6.1.1, which people's log rules look for.
+pub fn lines_of(
+    interpreter: &Interpreter,
+    request: Option<&Request>,
+    script: &[u8],
+    raised: &Raised<'_>,
+) -> Vec<Vec<u8>> {
     let (kind, path, place) = (raised.value().type_name(), String::from_utf8_lossy(script), interpreter.description());
     let bracket = if request.is_some() { format!("[script {path}] ") } else { String::new() };
     let header = if raised.is(Exception::SystemExit) {
@@ -67,5 +76,5 @@ pub fn log_exception(
     } else {
         format!("WSGI0174: {bracket}{kind} exception raised processing WSGI script '{path}' for {place}.")
     };
-    write(py, request, &lines(header, interpreter, raised));
+    lines(header, interpreter, raised)
 }

@@ -32,8 +32,8 @@ pub enum Outcome {
     Gone,
     /// Nothing was sent or queued, and the client gets this status.
     Failed(u16),
-    /// Nothing was run: the script has changed, and this process has to be replaced.
-    Changed,
+    /// Nothing was run: the script has changed, and this process has to be replaced. When it was changed, see [`script::keep`].
+    Changed(Option<i64>),
 }
 
 /// Runs a request on this thread, which is detached. `daemon_start` is when a daemon got it, in microseconds since the
@@ -139,11 +139,11 @@ fn in_python(
     if request.progress.is_some_and(Progress::take_interrupt) {
         py.clear_interrupt();
     }
-    let wanted = Wanted { path: head.script, changed, resource: Some(head.script), request: Some(request) };
+    let wanted = Wanted { path: head.script, changed, resource: Some(head.script), request: Some(request), kept: None };
     let module = match script::find(py, interpreter, wanted) {
         Ok(module) => module,
         Err(Missing::Failed) => return Outcome::Failed(500),
-        Err(Missing::Changed) => return Outcome::Changed,
+        Err(Missing::Changed) => return Outcome::Changed(changed.flatten()),
     };
     let Some(callable) = callable(py, interpreter, head, &module) else {
         let (name, path) = (String::from_utf8_lossy(head.callable), String::from_utf8_lossy(head.script));

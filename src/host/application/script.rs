@@ -1,18 +1,20 @@
 //! WSGI script files: found, loaded, loaded again after a change.
 
 use super::failure;
-use super::interpreters::{Interpreter, Interpreters};
+use super::interpreters::Interpreter;
 use super::request::Request;
 use crate::log;
-use crate::python::{Exception, Object, PyResult, Python, Stored};
+use crate::python::{Exception, Object, PyResult, Python, Raised, Stored};
 use crate::sys::clock::modified;
 use crate::sys::process;
+use mod_wsgi_core::launch::Preload;
 use mod_wsgi_core::os_text::os_text;
 use mod_wsgi_core::wire::LogLevel;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Whether any script has been loaded in this process.
 static LOADED: AtomicBool = AtomicBool::new(false);
@@ -20,6 +22,37 @@ static LOADED: AtomicBool = AtomicBool::new(false);
 /// Whether any script has been loaded in this process.
 pub fn has_loaded() -> bool {
     LOADED.load(Ordering::Acquire)
+}
+
+/// What a daemon process has loaded since somebody took it from here.
+static NEWS: Mutex<Vec<Preload>> = Mutex::new(Vec::new());
+static HAS_NEWS: AtomicBool = AtomicBool::new(false);
+
+/// Whether a script has been loaded since [`take_loaded`].
+pub fn has_news() -> bool {
+    HAS_NEWS.load(Ordering::Relaxed)
+}
+
+/// The scripts that have been loaded since this was last asked, in a daemon process. Called detached.
+pub fn take_loaded() -> Vec<Preload> {
+    HAS_NEWS.store(false, Ordering::Relaxed);
+    std::mem::take(&mut *NEWS.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Changes of scripts that the process goes on without: when each was changed.
+static KEPT: Mutex<Vec<(Vec<u8>, Option<i64>)>> = Mutex::new(Vec::new());
+
+/// The process goes on with a script as it was before that change. Called detached.
+pub fn keep(path: &[u8], change: Option<i64>) {
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.retain(|(known, _)| known != path);
+    kept.push((path.to_vec(), change));
+}
+
+fn is_kept(path: &[u8], change: Option<i64>) -> bool {
+    // It is held for as long only as comparing takes, so that waiting for it attached delays nobody.
+    let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.iter().any(|(known, at)| known == path && *at == change)
 }
 
 /// The scripts of an interpreter.
@@ -61,14 +94,28 @@ pub struct Wanted<'a> {
     pub resource: Option<&'a [u8]>,
     /// Whose log is written; `None` before any request.
     pub request: Option<&'a Request>,
+    /// Where lines are kept instead that belong to no request.
+    pub kept: Option<&'a Kept>,
 }
+
+/// Lines for the error log.
+pub type Kept = RefCell<Vec<(LogLevel, Vec<u8>)>>;
 
 impl Wanted<'_> {
     fn log(&self, py: Python<'_>, level: LogLevel, text: &str) {
-        match self.request {
-            Some(request) => request.log(py, level, text),
-            None => py.detach(|| log::write(level, text)),
+        match (self.request, self.kept) {
+            (Some(request), _) => request.log(py, level, text),
+            (None, Some(kept)) => kept.borrow_mut().push((level, text.as_bytes().to_vec())),
+            (None, None) => py.detach(|| log::write(level, text)),
         }
+    }
+
+    fn log_exception(&self, py: Python<'_>, interpreter: &Interpreter, raised: &Raised<'_>) {
+        let Some(kept) = self.kept else {
+            return failure::log_exception(py, interpreter, self.request, self.path, raised);
+        };
+        let lines = failure::lines_of(interpreter, self.request, self.path, raised);
+        kept.borrow_mut().extend(lines.into_iter().map(|line| (LogLevel::Error, line)));
     }
 }
 
@@ -116,14 +163,14 @@ fn must_reload<'py>(py: Python<'py>, interpreter: &Interpreter, module: &Object<
     let state = interpreter.state();
     let recorded = module.attribute(&state.names.mtime.get(py)).and_then(|recorded| recorded.to_int()).ok();
     if changed.is_none() || recorded != changed {
-        return true;
+        return !is_kept(wanted.path, changed);
     }
     let Some(resource) = wanted.resource else { return false };
     let Ok(asked) = module.attribute(&state.names.reload_required.get(py)) else { return false };
     match py.file_name(resource).and_then(|resource| asked.call([&resource])) {
-        Ok(answer) => answer.is_true(),
+        Ok(answer) => answer.is_true() && !is_kept(wanted.path, changed),
         Err(raised) => {
-            failure::log_exception(py, interpreter, wanted.request, wanted.path, &raised);
+            wanted.log_exception(py, interpreter, &raised);
             false
         }
     }
@@ -150,7 +197,7 @@ fn load<'py>(py: Python<'py>, interpreter: &Interpreter, wanted: Wanted<'_>) -> 
         let number = if wanted.request.is_some() { "WSGI0105" } else { "WSGI0106" };
         let place = interpreter.description();
         wanted.log(py, LogLevel::Error, &format!("{number}: the script '{shown}' cannot be compiled for {place}"));
-        failure::log_exception(py, interpreter, wanted.request, wanted.path, &raised);
+        wanted.log_exception(py, interpreter, &raised);
     })?;
     let run = || -> PyResult<'py, Object<'py>> {
         let module = py.run_module(&name, &code, &file)?;
@@ -169,10 +216,15 @@ fn load<'py>(py: Python<'py>, interpreter: &Interpreter, wanted: Wanted<'_>) -> 
             (false, false) => "WSGI0110",
         };
         wanted.log(py, LogLevel::Error, &format!("{number}: the script '{shown}' cannot be executed"));
-        failure::log_exception(py, interpreter, wanted.request, wanted.path, &raised);
+        wanted.log_exception(py, interpreter, &raised);
     })?;
     py.lock(&interpreter.scripts.loaded).insert(wanted.path.to_vec(), Stored::new(name));
     LOADED.store(true, Ordering::Release);
+    if !interpreter.launch.process_group.is_empty() && !interpreter.is_service() {
+        let loaded = Preload { script: wanted.path.to_vec(), application_group: interpreter.name.clone() };
+        py.lock(&NEWS).push(loaded);
+        HAS_NEWS.store(true, Ordering::Relaxed);
+    }
     Ok(module)
 }
 
@@ -200,31 +252,4 @@ fn explain(path: &Path, error: &std::io::Error) -> String {
         }
     }
     text
-}
-
-/// Loads the scripts that are to be loaded before the first request. Answers those that cannot be: that is logged, and requests
-/// try it again where the process goes on. Called detached.
-pub fn preload(interpreters: &'static Interpreters) -> Vec<String> {
-    let mut failed = Vec::new();
-    for preload in &interpreters.launch().preload {
-        let path = &preload.script[..];
-        let is_loaded = match interpreters.get(&preload.application_group) {
-            Ok(interpreter) => {
-                let wanted = Wanted { path, changed: None, resource: Some(path), request: None };
-                interpreter.attach(|py| find(py, interpreter, wanted).is_ok())
-            }
-            Err(why) => {
-                let group = String::from_utf8_lossy(&preload.application_group);
-                log::write(
-                    LogLevel::Crit,
-                    &format!("WSGI0040: the interpreter for application group '{group}' cannot be made: {why}"),
-                );
-                false
-            }
-        };
-        if !is_loaded {
-            failed.push(String::from_utf8_lossy(path).into_owned());
-        }
-    }
-    failed
 }

@@ -2,7 +2,7 @@
 
 use crate::ignore;
 use crate::sys::socket;
-use mod_wsgi_core::launch::{Launch, Message};
+use mod_wsgi_core::launch::{Launch, Message, Preload};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv, send};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,6 +22,8 @@ pub enum Said {
     Nothing,
     /// To take no more requests, finish and end.
     Retire,
+    /// That the process that was to take the place of this one could not.
+    Declined,
     /// The parent is gone.
     Closed,
 }
@@ -92,7 +94,7 @@ impl Control {
         }
     }
 
-    /// Looks what has been said, without waiting.
+    /// Looks what has been said, without waiting. There may be more.
     pub fn said(&mut self) -> Said {
         let open = match self.receive(RecvFlags::DONTWAIT) {
             Ok(length) => length > 0,
@@ -101,6 +103,7 @@ impl Control {
         loop {
             match self.message() {
                 Ok(Some(Message::Retire)) => return Said::Retire,
+                Ok(Some(Message::Declined)) => return Said::Declined,
                 Ok(Some(_)) => {}
                 Ok(None) if open => return Said::Nothing,
                 Ok(None) | Err(_) => return Said::Closed,
@@ -111,6 +114,13 @@ impl Control {
     /// Tells the parent that requests are taken.
     pub fn ready(&mut self) {
         send_all(&self.socket, &Message::Ready);
+    }
+
+    /// Tells the parent of scripts that this process has loaded, for a later process to load them before it takes requests.
+    pub fn loaded(&mut self, scripts: &[Preload]) {
+        for script in scripts {
+            send_all(&self.socket, &Message::Loaded(script.encode()));
+        }
     }
 
     /// Tells the parent that another process is to take the place of this one, and why, and wakes it.

@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::reason::{FirstReason, Reason};
+use super::succession::Succession;
 use super::window::Windows;
 use super::worker;
 use crate::application::interpreters::Interpreters;
@@ -61,6 +62,8 @@ pub struct Service {
     started: Instant,
     /// Why the process is to be replaced: it serves on until another one is ready.
     outdated: FirstReason,
+    /// Requests that wait for another process.
+    pub succession: Succession,
     /// Why the process takes no more requests.
     retiring: FirstReason,
     /// How many threads have a request whose time is over.
@@ -103,6 +106,7 @@ impl Service {
             active: AtomicU64::new(0),
             started: Instant::now(),
             outdated: FirstReason::default(),
+            succession: Succession::default(),
             retiring: FirstReason::default(),
             written_off: AtomicUsize::new(0),
             progresses: Mutex::default(),
@@ -339,6 +343,16 @@ impl Service {
         }
     }
 
+    /// The process is to be replaced, and serves meanwhile what does not have to wait for that. Waits until another one is ready,
+    /// or could not be; whether it is.
+    pub fn wait_for_successor(&self, reason: Reason) -> bool {
+        self.outdated.give(reason);
+        self.succession.ask();
+        self.tell_news();
+        self.succession.wait();
+        self.is_retiring()
+    }
+
     /// Why another process is wanted, if it is.
     pub fn outdated(&self) -> Option<Reason> {
         self.outdated.get().or_else(|| self.reason())
@@ -359,6 +373,7 @@ impl Service {
         // The socket stays open: it is the group's, and only the event queue of this process must forget it.
         ignore(self.poller.remove(&self.listener));
         self.close_idle();
+        self.succession.end();
         self.tell_news();
     }
 

@@ -35,7 +35,7 @@ pub fn run(
         return super::EXIT_CONFIG;
     }
     // What fails is logged, and ends the process.
-    crate::ignore(preload(interpreters));
+    crate::ignore(preload(interpreters, None));
     place.set(board::RETIRING);
     0
 }

@@ -9,8 +9,9 @@ use super::reason::Reason;
 use super::service::Service;
 use super::timers::{Timers, request_limit};
 use crate::application::events::ProcessEvent;
+use crate::application::interpreters::Interpreters;
 use crate::application::progress::Progress;
-use crate::application::telemetry;
+use crate::application::{take_loaded, telemetry};
 use crate::ignore;
 use crate::log;
 use mod_wsgi_core::wire::LogLevel;
@@ -109,6 +110,13 @@ fn watch(until: Option<Instant>) {
     }
 }
 
+/// Ends a process that has loaded something and will not serve; what it has started is not waited for.
+pub fn give_up(interpreters: &'static Interpreters, status: i32) -> ! {
+    watch(after(Instant::now(), interpreters.launch().shutdown_timeout));
+    interpreters.run_exit_functions(false);
+    exit_now(status)
+}
+
 /// Serves until there is a reason to end, and answers the exit status for Python to end with.
 pub fn serve_until_the_end(
     service: &Arc<Service>,
@@ -129,13 +137,25 @@ pub fn serve_until_the_end(
             Some(reason) => service.retire(reason),
             None => timers.act(),
         }
-        match control.said() {
-            Said::Nothing => {}
-            Said::Retire => service.retire(Reason::Replaced),
-            Said::Closed => service.retire(Reason::ApacheGone),
+        loop {
+            match control.said() {
+                Said::Nothing => {}
+                Said::Retire => service.retire(Reason::Replaced),
+                Said::Declined => {
+                    service.succession.decline();
+                    continue;
+                }
+                Said::Closed => service.retire(Reason::ApacheGone),
+            }
+            break;
         }
-        if let Some(reason) = service.outdated().filter(|_| !std::mem::replace(&mut renewed, true)) {
-            control.renew(reason.name());
+        // Before another process is asked for, which is to load them too.
+        control.loaded(&take_loaded());
+        if let Some(reason) = service.outdated() {
+            let is_new = !std::mem::replace(&mut renewed, true);
+            if service.succession.take_question() || is_new {
+                control.renew(reason.name());
+            }
         }
     }
     let reason = service.reason().map_or("", Reason::name);

@@ -6,12 +6,14 @@ use super::reason::Reason;
 use super::service::{self, LISTENER, STOP, Service};
 use crate::application::exchange::Gone;
 use crate::application::progress::Progress;
-use crate::application::{Outcome, metrics, run};
+use crate::application::{Outcome, has_news, keep, metrics, run};
 use crate::ignore;
 use crate::log;
 use crate::python::caught;
 use crate::sys::{clock, socket};
-use mod_wsgi_core::wire::{BODY_LAST, END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, Welcome};
+use mod_wsgi_core::wire::{
+    BODY_LAST, END_CLOSE, END_TRUNCATED, IGNORE_ACTIVITY, Kind, LogLevel, Refusal, RequestHead, Welcome,
+};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -165,15 +167,11 @@ fn serve(service: &Service, progress: &'static Progress, connection: &mut Connec
         // Whoever sent it has answered its client without us meanwhile: queue-timeout, socket-timeout, or a client that left.
         return false;
     }
-    let (outcome, exchange) = run(service.interpreters, link, &head, now, Some(progress));
-    service.request_ended(progress);
+    let Some((outcome, link)) = run_one(service, progress, link, &head, now) else { return false };
     if counts {
         service.note_activity();
     }
-    let Some(Ok(link)) = exchange.map(|exchange| exchange.into_any().downcast::<Link>()) else { return false };
-    if outcome == Outcome::Changed {
-        service.retire(Reason::ScriptReload);
-    } else {
+    if !matches!(outcome, Outcome::Changed(_)) {
         service.count_request();
     }
     // Before the last frame, so that the child finds this thread free for its next request.
@@ -184,9 +182,37 @@ fn serve(service: &Service, progress: &'static Progress, connection: &mut Connec
             Outcome::Complete | Outcome::Gone => link.put(Kind::End, close, b""),
             Outcome::Truncated => link.put(Kind::End, close | END_TRUNCATED, b""),
             Outcome::Failed(status) => link.refuse(Refusal { status, retry: false, reason: b"" }),
-            Outcome::Changed => link.refuse(Refusal { status: 503, retry: true, reason: b"" }),
+            Outcome::Changed(_) => link.refuse(Refusal { status: 503, retry: true, reason: b"" }),
         }
     })
+}
+
+/// Runs a request. Where its script has changed it waits for the process that has loaded the new one, and is not run here; where
+/// there is none the script is run as it was. `None` where the connection is gone.
+fn run_one(
+    service: &Service,
+    progress: &'static Progress,
+    link: Box<Link>,
+    head: &RequestHead<'_>,
+    begun: u64,
+) -> Option<(Outcome, Box<Link>)> {
+    let mut link = link;
+    loop {
+        let (outcome, exchange) = run(service.interpreters, link, head, begun, Some(progress));
+        service.request_ended(progress);
+        link = exchange?.into_any().downcast::<Link>().ok()?;
+        if has_news() {
+            service.tell_news();
+        }
+        let Outcome::Changed(change) = outcome else { return Some((outcome, link)) };
+        progress.step_in();
+        let is_replaced = service.wait_for_successor(Reason::ScriptReload);
+        progress.step_out();
+        if is_replaced {
+            return Some((outcome, link));
+        }
+        keep(head.script, change);
+    }
 }
 
 /// Sends the last frame of a request and makes the connection ready for the next one.

@@ -12,6 +12,7 @@ pub struct Place {
     states: &'static [AtomicU32],
     slot: usize,
     load: NonNull<AtomicU32>,
+    said: &'static AtomicU64,
     seats: &'static [AtomicU64],
 }
 
@@ -42,7 +43,8 @@ impl Place {
             let states = std::slice::from_raw_parts(page.cast::<AtomicU32>(), board::SLOTS);
             let load = page.cast::<AtomicU32>().add(board::LOADS / 4 + slot as usize);
             let load = NonNull::new(load).ok_or(rustix::io::Errno::NOMEM)?;
-            Ok(Self { states, slot: slot as usize, load, seats })
+            let said = &*page.cast::<AtomicU64>().add(board::SAID / 8);
+            Ok(Self { states, slot: slot as usize, load, said, seats })
         }
     }
 
@@ -60,6 +62,16 @@ impl Place {
     pub fn has_others(&self) -> bool {
         let is_ready = |state: &AtomicU32| u32::from_le(state.load(Ordering::Acquire)) == board::READY;
         self.states.iter().enumerate().any(|(slot, state)| slot != self.slot && is_ready(state))
+    }
+
+    /// Whether no process of the group has said this last, of what a number stands for; from now on one has.
+    pub fn is_news(&self, number: u64) -> bool {
+        self.said.swap(number, Ordering::AcqRel) != number
+    }
+
+    /// What was said last is said again when it happens again.
+    pub fn forget_what_was_said(&self) {
+        self.said.store(0, Ordering::Release);
     }
 
     /// Counts a request that no child has counted.

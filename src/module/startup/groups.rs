@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mod_wsgi_core::group_name::{is_literal, literal};
 use mod_wsgi_core::os_text::os_text;
 
 use crate::apache::child;
 use crate::apache::pool::Pool;
 use crate::apache::server::Server;
-use crate::config::{Definitions, GroupDefinition, PythonConfig};
+use crate::config::{AliasUrl, Definitions, GroupDefinition, PythonConfig};
 use crate::daemon::Pooled;
 use crate::figures::{PerProcess, daemon_processes};
 pub use crate::supervisor::Plan;
@@ -100,9 +101,25 @@ pub fn plans(main: Server<'_>, definitions: &Definitions) -> Vec<Plan> {
         let mut plan = plan(main, group.clone(), python, &definitions.preload, hosts.as_deref());
         plan.launch.interpreter_options = definitions.interpreters_of(name);
         plan.set_free_threading(free);
+        plan.targets = targets(main, name);
         plan
     };
     groups.map(plan).collect()
+}
+
+/// Where the aliases lead that may be for a group: those that name it, or no group that is known now.
+fn targets(main: Server<'_>, group: &[u8]) -> Vec<Vec<u8>> {
+    let mut targets = Vec::new();
+    for server in main.chain() {
+        let named = server.default_place().and_then(|place| place.routing.process_group.as_deref());
+        for alias in server.config().aliases.iter().filter(|alias| matches!(alias.url, AliasUrl::Path(_))) {
+            let named = alias.routing.process_group.as_deref().or(named);
+            if named.is_none_or(|named| !is_literal(named) || literal(named) == group) {
+                targets.push(alias.target.clone());
+            }
+        }
+    }
+    targets
 }
 
 fn plan(

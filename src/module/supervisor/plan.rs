@@ -36,6 +36,8 @@ pub struct Plan {
     pub identity: Identity,
     /// The program, for messages.
     pub program: Option<PathBuf>,
+    /// Where script aliases lead that may be for this group.
+    pub targets: Vec<Vec<u8>>,
     /// The descriptor of the log of the server the group stands in; 2 is the main one.
     pub log: i32,
 }
@@ -93,6 +95,7 @@ impl Plan {
             launch,
             identity,
             program: program.ok(),
+            targets: Vec::new(),
             log: server.error_log().or_else(|| main.error_log()).unwrap_or(2),
             definition,
         }
@@ -125,6 +128,12 @@ impl Plan {
     /// Who its processes are, and the first part of a path that does not let them read the file.
     pub fn refusal(&self, script: &Path) -> Option<(String, PathBuf)> {
         Some((self.identity.describe(), self.identity.first_refusal(script, 4)?))
+    }
+
+    /// Whether an alias that may be for this group leads to a script.
+    pub fn leads_to(&self, script: &[u8]) -> bool {
+        let is_under = |rest: &[u8], target: &[u8]| rest.is_empty() || rest.starts_with(b"/") || target.ends_with(b"/");
+        self.targets.iter().any(|target| script.strip_prefix(&target[..]).is_some_and(|rest| is_under(rest, target)))
     }
 
     /// Whether a free-threaded Python does without its lock; any other Python knows no such option.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use mod_wsgi_core::board::{
     ENDED, ENDS, EVENTS, EXEMPLARS, Events, Exemplars, FAILED, FIGURE_COUNT, FIGURES, FILE_SIZE, INTERPRETERS,
-    Interpreters, LOADS, Listed, PROCESSES, READY, RETIRING, SEATS_SIZE, SIZE, SLOTS, Seat, Words,
+    Interpreters, LOADS, Listed, PROCESSES, READY, RETIRING, SAID, SEATS_SIZE, SIZE, SLOTS, Seat, Words,
 };
 
 use super::memory::{Mapping, Memory};
@@ -108,6 +108,11 @@ impl Board {
     #[must_use]
     pub fn ended(&self) -> Words<'_> {
         self.words(ENDED, ENDS.len())
+    }
+
+    /// A fault is said again, though it was before.
+    pub fn forget_what_was_said(&self) {
+        self.words(SAID, 1).iter().for_each(|said| said.store(0, Ordering::Relaxed));
     }
 
     /// Requests that stand for their bucket.
