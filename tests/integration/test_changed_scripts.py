@@ -157,6 +157,7 @@ class TestAChangedScript:
         assert site.ask() == before
         for _ in range(20):
             assert site.ask() == before
+        site.server.log.expect("WSGI7033: .* 15 seconds after one has changed")
         site.go()
         processes.wait_until(lambda: site.ask()[0] == "two", "the new script answers")
 

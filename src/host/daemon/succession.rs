@@ -1,6 +1,8 @@
 //! Requests that wait for the process that takes the place of this one, because a script has changed: they are to be answered by
 //! the new script, unless that does not load.
 
+use crate::log;
+use mod_wsgi_core::wire::LogLevel;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +22,8 @@ struct State {
     since: Option<Instant>,
     /// Whether the parent has not been asked yet.
     is_new: bool,
+    /// Whether it was said that it takes too long.
+    is_late: bool,
     /// No more requests are taken, so none waits.
     is_over: bool,
 }
@@ -33,8 +37,7 @@ impl Succession {
     pub fn ask(&self) {
         let mut state = self.state();
         if state.since.is_none() {
-            state.since = Some(Instant::now());
-            state.is_new = true;
+            *state = State { since: Some(Instant::now()), is_new: true, is_late: false, ..*state };
         }
     }
 
@@ -50,6 +53,14 @@ impl Succession {
             state.since.filter(|_| !state.is_over).map(|since| LONGEST.saturating_sub(since.elapsed()))
         {
             if left.is_zero() {
+                if !std::mem::replace(&mut state.is_late, true) {
+                    let text = format!(
+                        "WSGI7033: another process is still loading its scripts {} seconds after one has changed; until it has, this one \
+                         answers with the script as it was",
+                        LONGEST.as_secs()
+                    );
+                    log::write(LogLevel::Warning, &text);
+                }
                 return;
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
