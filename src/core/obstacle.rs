@@ -81,15 +81,20 @@ impl fmt::Display for Obstacle {
 }
 
 impl Obstacle {
-    /// What to do about it, as the end of a sentence.
+    /// The end of a sentence that has said that `path` cannot be reached: what stands in the way, unless that is said with it,
+    /// and what to do.
     #[must_use]
-    pub fn cure(&self) -> &'static str {
+    pub fn explained(&self, path: &Path) -> String {
         match self {
-            Self::Closed(_) => LET_IN,
-            Self::Missing(..) | Self::NoFolder(_) | Self::Circle(_) => "mend the path, or put the file there",
+            Self::Missing(missing, None) if missing == path => format!(": {MEND}"),
+            Self::Closed(_) => format!("; {self}: {LET_IN}"),
+            Self::Missing(..) | Self::NoFolder(_) | Self::Circle(_) => format!("; {self}: {MEND}"),
         }
     }
 }
+
+/// What to do about a file that is not there.
+const MEND: &str = "mend the path, or put the file there";
 
 /// What to do about a folder that does not let a user in.
 pub const LET_IN: &str = "let this user enter it, for example with chmod o+x or setfacl -m u:USER:x";
@@ -131,6 +136,21 @@ mod tests {
             ("/links/circle", Some("the link '/links/circle' leads to itself")),
         ] {
             assert_eq!(first(Path::new(path), look).map(|found| found.to_string()).as_deref(), said, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_cure_fits_and_what_is_said_is_not_said_again() {
+        for (path, end) in [
+            ("/open/other", ": mend the path, or put the file there"),
+            ("/nowhere/file", "; there is no '/nowhere': mend the path, or put the file there"),
+            (
+                "/closed/file",
+                "; the folder '/closed' does not let this user in: let this user enter it, for example with chmod o+x or setfacl -m u:USER:x",
+            ),
+        ] {
+            let path = Path::new(path);
+            assert_eq!(first(path, look).map(|found| found.explained(path)).as_deref(), Some(end));
         }
     }
 }

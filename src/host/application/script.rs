@@ -193,7 +193,7 @@ fn explain(path: &Path, place: &str, error: &Error) -> String {
         if is_link { std::fs::read_link(place).map(Some) } else { Ok(None) }
     };
     let cause = match (obstacle::first(path, look), error.kind()) {
-        (Some(found), _) => format!("; {found}: {}", found.cure()),
+        (Some(found), _) => found.explained(path),
         (None, ErrorKind::PermissionDenied) => format!("; the file itself refuses: {}", obstacle::LET_READ),
         (None, ErrorKind::IsADirectory) => ": name the script in this folder".to_owned(),
         (None, _) => String::new(),
