@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 /// What stands in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
-    /// Nothing is there; with the last link on the way, if there is one.
+    /// Nothing is there; with the link that leads there, if one does.
     Missing(PathBuf, Option<PathBuf>),
     /// A folder that does not let in who looks.
     Closed(PathBuf),
@@ -27,10 +27,14 @@ const LINKS: u32 = 40;
 pub fn first(path: &Path, mut look: impl FnMut(&Path) -> Result<Option<PathBuf>, Error>) -> Option<Obstacle> {
     let mut ahead = VecDeque::new();
     let mut here = PathBuf::new();
-    let mut through = None;
+    // Links whose targets are still being gone, and how much of the way lies behind each.
+    let mut within: Vec<(PathBuf, usize)> = Vec::new();
     let mut links = 0;
     push_front(&mut ahead, path);
     while let Some(part) = ahead.pop_front() {
+        while within.last().is_some_and(|(_, behind)| ahead.len() < *behind) {
+            within.pop();
+        }
         if part == ".." {
             here.pop();
             continue;
@@ -38,15 +42,15 @@ pub fn first(path: &Path, mut look: impl FnMut(&Path) -> Result<Option<PathBuf>,
         let next = here.join(&part);
         match look(&next) {
             Ok(None) => here = next,
-            Ok(Some(_)) if links == LINKS => return Some(Obstacle::Circle(through.unwrap_or(next))),
+            Ok(Some(_)) if links == LINKS => return Some(Obstacle::Circle(next)),
             Ok(Some(target)) => {
                 links += 1;
+                within.push((next, ahead.len()));
                 push_front(&mut ahead, &target);
-                through = Some(next);
             }
             Err(error) => {
                 return match error.kind() {
-                    ErrorKind::NotFound => Some(Obstacle::Missing(next, through)),
+                    ErrorKind::NotFound => Some(Obstacle::Missing(next, within.pop().map(|(link, _)| link))),
                     ErrorKind::PermissionDenied => Some(Obstacle::Closed(here)),
                     ErrorKind::NotADirectory => Some(Obstacle::NoFolder(here)),
                     _ => None,
@@ -114,6 +118,7 @@ mod tests {
             "/links/relative" => link("../open/file"),
             "/links/closed" => link("/closed/deep"),
             "/links/stale" => link("gone"),
+            "/links/open" => link("/open"),
             "/links/circle" => link("./circle"),
             inside if inside.starts_with("/closed/") => Err(ErrorKind::PermissionDenied.into()),
             inside if inside.starts_with("/open/file/") => Err(ErrorKind::NotADirectory.into()),
@@ -133,6 +138,8 @@ mod tests {
             ("/open/file/deep", Some("'/open/file' is not a folder")),
             ("/links/closed/file", Some("the folder '/closed' does not let this user in")),
             ("/links/stale", Some("there is no '/links/gone', behind the link '/links/stale'")),
+            ("/links/open/file", None),
+            ("/links/open/other", Some("there is no '/open/other'")),
             ("/links/circle", Some("the link '/links/circle' leads to itself")),
         ] {
             assert_eq!(first(Path::new(path), look).map(|found| found.to_string()).as_deref(), said, "{path}");

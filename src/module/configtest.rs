@@ -102,7 +102,8 @@ impl Look<'_> {
 
     fn groups(&self) {
         for plan in &self.plans {
-            for fault in [plan.fault(), startup::folder_fault(plan)].into_iter().flatten() {
+            let faults = [plan.fault(), startup::version_fault(self.main, plan), startup::folder_fault(plan)];
+            for fault in faults.into_iter().flatten() {
                 self.warn_numbered(self.definitions.position_of_group(plan.name()), &fault);
             }
         }

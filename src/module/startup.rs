@@ -9,7 +9,7 @@ mod groups;
 
 #[cfg(unix)]
 pub use groups::retry_recipe;
-pub use groups::{ClientGroup, Plan, folder_fault, plans, socket_folder};
+pub use groups::{ClientGroup, Plan, folder_fault, plans, socket_folder, version_fault};
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};

@@ -205,6 +205,21 @@ class TestPythonHome:
         site.add(f"WSGIPythonHome {site.root}/no-such-venv")
         assert "no-such-venv" in warnings.only("WSGI7051", "WSGIDaemonProcess app")
 
+    @pytest.mark.parametrize("mode", ["embedded", "daemon"])
+    def test_a_virtualenv_of_a_python_that_is_not_supported_is_named(self, new_server, mode):
+        older = interpreters.unsupported()
+        if not older:
+            pytest.skip("needs a CPython older than 3.10, found none; name one in WSGI_TEST_PYTHONS")
+        warnings = Configuration(new_server("event", mode))
+        site = warnings.server.site
+        site.write("hello.wsgi", HELLO)
+        home = interpreters.virtualenv(older[max(older)])
+        if site.embedded:
+            site.add(f"WSGIPythonHome {home}")
+        site.serve("hello.wsgi", options=f"python-home={home}")
+        text = warnings.only("WSGI7001", "WSGIPythonHome" if site.embedded else "WSGIDaemonProcess app")
+        assert f"Python {'.'.join(map(str, max(older)))} " in text and "3.10 to 3.14" in text
+
     @pytest.mark.root_only(NOT_ROOT)
     @pytest.mark.parametrize("mode", ["embedded", "daemon"])
     def test_a_virtualenv_that_its_user_cannot_enter_is_named(self, new_server, mode):
@@ -238,7 +253,7 @@ class TestScripts:
         site.path("link.wsgi").symlink_to("gone.wsgi")
         site.serve("link.wsgi")
         text = warnings.only("WSGI0135", "WSGIScriptAlias")
-        assert f"there is no '{site.path('gone.wsgi')}', behind the link '{site.path('link.wsgi')}'" in text
+        assert f"there is no '{site.path('gone.wsgi')}', behind the link '{site.path('link.wsgi')}'" in text and "403" in text
 
     def test_what_a_request_makes_the_path_of_is_not_looked_at(self, site, warnings):
         site.add(f"WSGIScriptAliasMatch ^/(\\w+) {site.path('$1.wsgi')}", f"WSGIScriptAliasMatch ^/fixed {site.path('gone.wsgi')}")

@@ -58,7 +58,8 @@ impl<'c> Look<'c> {
             return path.is_absolute().then_some(path);
         }
         if path.is_relative() {
-            let text = format!("'{}' is not an absolute path, and no request gets there: write all of it", path.display());
+            let text =
+                format!("'{}' is not an absolute path, and no request gets there: write all of it", path.display());
             self.warn("WSGI0135", &mention.position, &text);
             return None;
         }
@@ -115,11 +116,16 @@ impl<'c> Look<'c> {
             Ok(metadata) => metadata.is_dir(),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => false,
             Err(error) => {
-                let (number, outcome) = match purpose {
-                    Purpose::Alias => ("WSGI0135", "requests get 404"),
-                    other => (other.number(), other.outcome()),
+                let obstacle = way::obstacle(path);
+                let (number, outcome) = match (purpose, &obstacle) {
+                    // httpd by itself: "link target not accessible".
+                    (Purpose::Alias, Some(Obstacle::Missing(_, Some(_)) | Obstacle::Circle(_))) => {
+                        ("WSGI0135", "requests get 403")
+                    }
+                    (Purpose::Alias, _) => ("WSGI0135", "requests get 404"),
+                    (other, _) => (other.number(), other.outcome()),
                 };
-                let cause = way::obstacle(path).map(|found| found.explained(path)).unwrap_or_default();
+                let cause = obstacle.map(|found| found.explained(path)).unwrap_or_default();
                 let text = format!("'{shown}' does not exist, {outcome}: {error}{cause}");
                 return self.warn(number, &mention.position, &text);
             }

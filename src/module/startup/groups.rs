@@ -14,6 +14,7 @@ use crate::apache::server::Server;
 use crate::config::{Definitions, GroupDefinition, PythonConfig};
 use crate::daemon::Pooled;
 use crate::figures::{PerProcess, daemon_processes};
+use crate::python;
 pub use crate::supervisor::Plan;
 use crate::supervisor::{self, Reach, Recipe, SocketPlan};
 use crate::sys::board::Board;
@@ -99,6 +100,20 @@ fn socket_prefix(pconf: Pool<'_>, main: Server<'_>) -> Result<Vec<u8>, String> {
 pub fn socket_folder(pconf: Pool<'_>, main: Server<'_>) -> Option<PathBuf> {
     let prefix = socket_prefix(pconf, main).ok()?;
     Path::new(&os_text(&prefix)).parent().map(Path::to_path_buf)
+}
+
+/// That the Python a group names has no host, as far as its files tell.
+pub fn version_fault(main: Server<'_>, plan: &Plan) -> Option<String> {
+    let home = plan.definition.options.python_home.as_deref().or(main.config().python.home.as_deref())?;
+    let version = python::embedded(Some(home)).ok()?.version;
+    (!python::is_supported(&version)).then(|| {
+        format!(
+            "WSGI7001: daemon process group '{}': Python {version} of '{home}' is not supported: mod_wsgi hosts 3.{} to 3.{}; make the virtual environment with one of these; requests for it get 503",
+            plan.name(),
+            mod_wsgi_core::PYTHON_MINORS.start(),
+            mod_wsgi_core::PYTHON_MINORS.end()
+        )
+    })
 }
 
 /// What keeps the processes of a group from entering their working folder.
