@@ -285,12 +285,6 @@ class TestScripts:
         site.add(f"WSGIImportScript {site.path('gone.py')} process-group={group} application-group=%{{GLOBAL}}")
         assert f"'{site.path('gone.py')}' does not exist" in warnings.only("WSGI0106", "WSGIImportScript")
 
-    def test_an_htaccess_file_is_nothing_that_is_looked_at(self, site, warnings):
-        (site.root / "www" / ".htaccess").write_text(f"WSGIAccessScript {site.path('gone.py')}\n")
-        site.serve("hello.wsgi")
-        site.add(f"<Directory {site.root}/www>\nAllowOverride AuthConfig\n</Directory>")
-        assert warnings() == []
-
 
 @pytest.mark.ours_only(WHY)
 @pytest.mark.root_only(NOT_ROOT)

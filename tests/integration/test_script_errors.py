@@ -194,7 +194,8 @@ class TestFoundAndCalled:
     def test_a_script_that_cannot_be_loaded_is_named_before_its_traceback(self, server, site, path, number, what, interpreter, line):
         assert server.get(path).status == 500
         where = self.where(site, interpreter)
-        server.log.expect(rf"{number}: the script '{site.path(path[1:] + '.wsgi')}' {what} {where}, user \d+ \({site.apache_user}\): mend it "
-                          "where the following lines say$")
+        script = site.path(path[1:] + ".wsgi")
+        server.log.expect(rf"{number}: the script '{script}' {what} {where}, user \d+ \({site.apache_user}\): mend it where the "
+                          "following lines say$")
         server.log.expect(line)
         server.log.declare("wsgi:error")
