@@ -14,6 +14,7 @@ pub mod group_name;
 pub mod histogram;
 pub mod interpreter_options;
 pub mod launch;
+pub mod obstacle;
 pub mod os_text;
 pub mod response_rules;
 pub mod scoreboard;

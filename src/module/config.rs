@@ -4,6 +4,8 @@
 #[cfg(unix)]
 mod daemon_process;
 pub mod directives;
+pub mod mention;
+mod scripts;
 
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use mod_wsgi_core::launch::Preload;
 use mod_wsgi_core::telemetry::settings::Directives as TelemetryDirectives;
 use mod_wsgi_core::trusted_proxy::{Header, Network};
 
+use self::mention::{Mention, Position, Said};
 use crate::apache::request::Pattern;
 use crate::startup::Runtime;
 
@@ -320,8 +323,8 @@ pub struct InterpreterSection {
     pub process_group: Option<Vec<u8>>,
     /// What it says, for the interpreters it is for.
     pub options: InterpreterOptions,
-    /// `WSGIFreeThreading`.
-    pub free_threading: Option<bool>,
+    /// `WSGIFreeThreading`, and where it stands.
+    pub free_threading: Option<(bool, Position)>,
 }
 
 /// All `WSGIDaemonProcess` and all scripts to load early, of the whole of httpd; lives in the configuration's pool.
@@ -337,9 +340,25 @@ pub struct Definitions {
     pub sections: Vec<InterpreterSection>,
     /// Whether the last of them is being read.
     pub in_section: bool,
+    /// What may turn out wrong, in the order in which it is said.
+    pub mentions: Vec<Mention>,
 }
 
 impl Definitions {
+    /// Where a directive stands that is in force: the last of its name.
+    #[must_use]
+    pub fn position(&self, directive: &str) -> Option<&Position> {
+        let said = self.mentions.iter().rev().map(|mention| &mention.position);
+        said.into_iter().find(|position| position.directive.eq_ignore_ascii_case(directive))
+    }
+
+    /// Where a process group is defined.
+    #[must_use]
+    pub fn position_of_group(&self, name: &str) -> Option<&Position> {
+        let defines = |said: &Said| matches!(said, Said::Defines(defined) if defined == name);
+        self.mentions.iter().find(|mention| defines(&mention.said)).map(|mention| &mention.position)
+    }
+
     /// The section that directives are for now, if one is being read.
     pub fn open_section(&mut self) -> Option<&mut InterpreterSection> {
         self.sections.last_mut().filter(|_| self.in_section)
@@ -356,7 +375,8 @@ impl Definitions {
     #[must_use]
     pub fn free_threading_of(&self, process_group: &[u8]) -> bool {
         let said = self.sections_of(process_group).filter(|section| section.options.application_group.is_none());
-        let said = said.filter_map(|section| Some((section.process_group.is_some(), section.free_threading?)));
+        let said =
+            said.filter_map(|section| Some((section.process_group.is_some(), section.free_threading.as_ref()?.0)));
         said.max_by_key(|(is_specific, _)| *is_specific).is_some_and(|(_, on)| on)
     }
 

@@ -1,105 +1,171 @@
-//! What `apachectl configtest` warns of beyond its syntax: what would fail at the first request.
+//! What `apachectl configtest` warns of beyond its syntax: what would fail at the first request. Each warning names the
+//! directive, its file and its line.
 
-use std::path::Path;
+mod scripts;
 
 use mod_wsgi_core::group_name::{is_literal, literal};
-use mod_wsgi_core::os_text::os_text;
 use mod_wsgi_core::wire::LogLevel;
 
 use crate::apache::command::definitions;
 use crate::apache::log;
 use crate::apache::pool::Pool;
 use crate::apache::server::Server;
-use crate::config::{Alias, AliasUrl, Definitions};
+use crate::config::mention::{Loader, Mention, Position, Purpose, Said};
+use crate::config::{Definitions, GroupDefinition};
+use crate::embedded::Settings;
+use crate::identity::{self, Identity};
 use crate::startup::{self, Plan};
+
+/// A configuration that has been read and will not be run.
+struct Look<'c> {
+    pconf: Pool<'c>,
+    main: Server<'c>,
+    definitions: &'c Definitions,
+    plans: Vec<Plan>,
+    /// Who Apache's children are.
+    apache: Identity,
+}
 
 /// Looks over a configuration that has been read and will not be run.
 pub fn hook_test_config(pconf: Pool<'_>, main: Server<'_>) {
     let definitions = definitions(pconf);
     startup::warn_of_sections(main, definitions);
-    if main.config().telemetry.lack_a_service() {
-        warn(
-            main,
-            "WSGI7069: WSGISlowRequests and WSGITelemetryOptions are without effect: no WSGITelemetryService says where to report",
-        );
-    }
     let plans = startup::plans(main, definitions);
-    for fault in plans.iter().filter_map(Plan::fault) {
-        warn(main, &fault);
+    let look = Look { pconf, main, definitions, plans, apache: identity::apache() };
+    look.telemetry();
+    look.sockets();
+    look.groups();
+    let mut uses_embedded = definitions.groups.is_empty();
+    for mention in &definitions.mentions {
+        match &mention.said {
+            Said::ProcessGroup(name) => look.group_name(mention, name, true),
+            Said::Script(script) => {
+                if let Loader::Group(name) = &script.loader {
+                    // A service has its script from WSGIImportScript.
+                    look.group_name(mention, name, script.purpose != Purpose::Import);
+                }
+                uses_embedded |= look.script(mention, script);
+            }
+            Said::Defines(_) | Said::Value => {}
+        }
     }
-    for server in main.chain() {
-        let named = server.default_place().and_then(|place| place.routing.process_group.as_deref());
-        if let Some(name) = named.and_then(|name| missing_group(definitions, name)) {
-            warn(
-                server,
-                &format!(
-                    "WSGI0151: WSGIProcessGroup names '{name}', which no WSGIDaemonProcess defines; requests get 500"
-                ),
+    if uses_embedded {
+        look.embedded();
+    }
+}
+
+impl Look<'_> {
+    /// Writes a warning of a directive.
+    fn warn(&self, number: &str, position: &Position, text: &str) {
+        log::server(self.main, LogLevel::Warning, &format!("{number}: {position}: {text}"));
+    }
+
+    /// Writes a warning that has its number already.
+    fn warn_numbered(&self, position: Option<&Position>, text: &str) {
+        match (text.split_once(": "), position) {
+            (Some((number, text)), Some(position)) => self.warn(number, position, text),
+            _ => log::server(self.main, LogLevel::Warning, text),
+        }
+    }
+
+    fn telemetry(&self) {
+        if !self.main.config().telemetry.lack_a_service() {
+            return;
+        }
+        let of = |name| self.definitions.position(name);
+        for position in [of("WSGISlowRequests"), of("WSGITelemetryOptions")].into_iter().flatten() {
+            self.warn("WSGI7069", position, "without effect: no WSGITelemetryService says where to report");
+        }
+    }
+
+    /// The folder that `WSGISocketPrefix` names is there, and Apache's children reach it.
+    fn sockets(&self) {
+        let Some(position) = self.definitions.position("WSGISocketPrefix").filter(|_| !self.plans.is_empty()) else {
+            return;
+        };
+        let Some(folder) = startup::socket_folder(self.pconf, self.main) else { return };
+        let shown = folder.display();
+        if !folder.is_dir() {
+            let text = format!(
+                "there is no folder '{shown}' for the sockets of daemon processes: Apache does not start; create it, or name another"
             );
+            self.warn("WSGI7052", position, &text);
+        } else if let Some(refusing) = self.apache.first_refusal(&folder, 1) {
+            let text = format!(
+                "{}, who Apache's children are, may not enter '{}' on the way to the sockets in '{shown}'; requests for daemon process groups get 503",
+                self.apache.describe(),
+                refusing.display()
+            );
+            self.warn("WSGI0117", position, &text);
         }
-        // A virtual host has the main server's aliases too, which are looked at there.
-        let inherited = if server.is_virtual() { main.config().aliases.len() } else { 0 };
-        let own = server.config().aliases.len().saturating_sub(inherited);
-        for alias in server.config().aliases.iter().take(own) {
-            check_alias(server, definitions, &plans, named, alias);
+    }
+
+    fn groups(&self) {
+        for plan in &self.plans {
+            let faults = [plan.fault(), startup::version_fault(self.main, plan), startup::folder_fault(plan)];
+            for fault in faults.into_iter().flatten() {
+                self.warn_numbered(self.definitions.position_of_group(plan.name()), &fault);
+            }
         }
     }
-}
 
-fn warn(server: Server<'_>, text: &str) {
-    log::server(server, LogLevel::Warning, text);
-}
+    fn group(&self, name: &[u8]) -> Option<&GroupDefinition> {
+        self.definitions.groups.iter().find(|group| group.options.name.as_bytes() == name)
+    }
 
-/// The name of a group that is named and nowhere defined.
-fn missing_group(definitions: &Definitions, name: &[u8]) -> Option<String> {
-    let name = is_literal(name).then(|| literal(name)).filter(|name| !name.is_empty())?;
-    let defined = definitions.groups.iter().any(|group| group.options.name.as_bytes() == name);
-    (!defined).then(|| String::from_utf8_lossy(name).into_owned())
-}
+    /// The process group that a directive names is there, may be used where it stands, and takes requests.
+    fn group_name(&self, mention: &Mention, written: &[u8], is_for_requests: bool) {
+        let Some(name) = is_literal(written).then(|| literal(written)).filter(|name| !name.is_empty()) else { return };
+        let shown = String::from_utf8_lossy(name);
+        let Some(group) = self.group(name) else {
+            let text = format!(
+                "no WSGIDaemonProcess defines the process group '{shown}'; requests get 500: define it, or mend the name"
+            );
+            return self.warn("WSGI0151", &mention.position, &text);
+        };
+        // What stands outside of virtual hosts may be meant for the one that has the group.
+        let server = self.server(mention);
+        let is_foreign = group.is_virtual
+            && server.is_virtual()
+            && group.server != mention.server
+            && group.server_name.as_deref() != server.server_name();
+        if is_foreign {
+            let text = format!(
+                "the process group '{shown}' belongs to a virtual host with another ServerName; requests get 500: define it outside of virtual hosts, or in this one"
+            );
+            self.warn("WSGI0152", &mention.position, &text);
+        } else if is_for_requests && group.options.threads == 0 {
+            let text = format!(
+                "the process group '{shown}' has threads=0 and takes no requests; they get 500: name another group for the application"
+            );
+            self.warn("WSGI7081", &mention.position, &text);
+        }
+    }
 
-/// A script of a fixed path must be there, and readable for whoever loads it.
-fn check_alias(server: Server<'_>, definitions: &Definitions, plans: &[Plan], named: Option<&[u8]>, alias: &Alias) {
-    let group = alias.routing.process_group.as_deref();
-    if let Some(name) = group.and_then(|name| missing_group(definitions, name)) {
-        warn(
-            server,
-            &format!(
-                "WSGI0151: a script alias names the process group '{name}', which no WSGIDaemonProcess defines; requests get 500"
-            ),
-        );
+    /// The server that a directive stands in.
+    fn server(&self, mention: &Mention) -> Server<'_> {
+        self.main.chain().find(|server| server.identity() == mention.server).unwrap_or(self.main)
     }
-    let is_service = |name: &[u8]| {
-        definitions.groups.iter().any(|group| group.options.name.as_bytes() == name && group.options.threads == 0)
-    };
-    if let Some(name) = group.or(named).filter(|name| is_literal(name)).map(literal).filter(|name| is_service(name)) {
-        let name = String::from_utf8_lossy(name);
-        let text = format!(
-            "WSGI7081: a script alias names the process group '{name}', which has threads=0 and takes no requests: they get 500"
-        );
-        warn(server, &text);
-    }
-    let AliasUrl::Path(url) = &alias.url else { return };
-    let script = os_text(&alias.target);
-    let script = Path::new(&script);
-    let shown = String::from_utf8_lossy(url);
-    if let Err(error) = std::fs::metadata(script) {
-        warn(
-            server,
-            &format!(
-                "WSGI0135: the script '{}' of the alias '{shown}' is not there: {error}; requests get 404",
-                script.display()
-            ),
-        );
-        return;
-    }
-    let group = group.or(named).filter(|name| is_literal(name)).map(literal);
-    let plan = plans.iter().find(|plan| Some(plan.name().as_bytes()) == group);
-    if let Some((who, refusing)) = plan.filter(|_| script.is_file()).and_then(|plan| plan.refusal(script)) {
-        let text = format!(
-            "WSGI0105: the script '{}' of the alias '{shown}' cannot be read by {who}, since '{}' refuses; requests get 500",
-            script.display(),
-            refusing.display()
-        );
-        warn(server, &text);
+
+    /// The Python that `WSGIPythonHome` names for embedded mode is there, and Apache's children may run it.
+    fn embedded(&self) {
+        let Some(position) = self.definitions.position("WSGIPythonHome") else { return };
+        let settings = Settings::new(self.main.config(), self.definitions, startup::hosts_folder());
+        let found = match settings.find() {
+            Ok((found, _)) => found,
+            Err(reason) => {
+                return self.warn_numbered(Some(position), &format!("{reason}; requests in embedded mode get 500"));
+            }
+        };
+        let Some(place) = found.program.or(found.home) else { return };
+        if let Some(refusing) = self.apache.first_refusal(&place, 1) {
+            let text = format!(
+                "embedded mode: {}, who Apache's children are, may not pass '{}' on the way to '{}'; requests in embedded mode get 500: let this user enter it, for example with chmod o+x or setfacl -m u:USER:x",
+                self.apache.describe(),
+                refusing.display(),
+                place.display()
+            );
+            self.warn("WSGI7064", position, &text);
+        }
     }
 }

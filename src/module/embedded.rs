@@ -86,7 +86,11 @@ impl Settings {
         HOST.get_or_init(|| self.load()).as_ref().map_err(String::as_str)
     }
 
-    fn load(&self) -> Result<Library, String> {
+    /// The Python for this mode, and its host.
+    ///
+    /// # Errors
+    /// A sentence with its number: what is not there, or not supported.
+    pub fn find(&self) -> Result<(python::Embedded, PathBuf), String> {
         let found = python::embedded(self.python.home.as_deref())
             .map_err(|reason| format!("WSGI7064: embedded mode: {reason}"))?;
         if !python::is_supported(&found.version) {
@@ -109,6 +113,11 @@ impl Settings {
                 host.display()
             ));
         }
+        Ok((found, host))
+    }
+
+    fn load(&self) -> Result<Library, String> {
+        let (found, host) = self.find()?;
         let library = Library::open(&found, &host)?;
         let launch = server::with_main(|main| self.launch(main, &found));
         library.start(&launch.ok_or("WSGI0210: httpd has no configuration to run Python for")?)?;

@@ -1,6 +1,7 @@
 //! The content handler: checks a request, resolves where it runs, and has it run there.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mod_wsgi_core::group_name::{self, Facts};
@@ -15,11 +16,13 @@ use crate::config::{HandlerScript, MapHead, Routing};
 use crate::embedded;
 use crate::environ::{self, merge_slashes};
 use crate::figures;
+use crate::identity;
 use crate::metrics;
 use crate::seat::Seated;
 use crate::startup::Runtime;
 use crate::status;
 use crate::trace;
+use crate::way;
 
 /// What applies to one request, after directives and alias options.
 #[derive(Debug, Clone)]
@@ -148,12 +151,30 @@ fn check_script(r: Request<'_>) -> Result<(), Status> {
         ));
     }
     match r.file_kind() {
-        FileKind::None => {
-            Err(refuse(r, NOT_FOUND, "WSGI0135: the script does not exist, or Apache's user may not reach it"))
-        }
+        FileKind::None => Err(refuse(r, NOT_FOUND, &without_script(r))),
         FileKind::Directory => Err(refuse(r, FORBIDDEN, "WSGI0136: the script is a folder")),
         FileKind::File => Ok(()),
     }
+}
+
+/// The line about a script that is not there: where it was to run, who has looked, and where the way to it ends.
+fn without_script(r: Request<'_>) -> String {
+    let resolved = resolve(r, None);
+    let path = os_text(&resolved.script);
+    let path = Path::new(&path);
+    let answer = std::fs::symlink_metadata(path).map_or_else(|error| error.to_string(), |_| "it is no file".into());
+    let cause = way::obstacle(path).map(|found| found.explained(path)).unwrap_or_default();
+    // httpd takes what comes behind the first part that is missing for path info.
+    let rest = r.path_info().filter(|rest| !rest.is_empty());
+    let rest = rest.map(|rest| format!(" (behind it comes '{}')", String::from_utf8_lossy(rest))).unwrap_or_default();
+    let (process, group) =
+        (String::from_utf8_lossy(&resolved.process_group), String::from_utf8_lossy(&resolved.application_group));
+    let mode = if process.is_empty() { "embedded mode".into() } else { format!("process group '{process}'") };
+    format!(
+        "WSGI0135: the script '{}'{rest} for {mode}, application group '{group}', is not found by {}, who Apache's children are: {answer}{cause}",
+        path.display(),
+        identity::apache().describe()
+    )
 }
 
 fn check_path_info(r: Request<'_>) -> Result<(), Status> {

@@ -1,10 +1,15 @@
 //! Users and groups of the system, and what their permissions let them reach.
 
+mod acl;
+
+use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use mod_wsgi_core::daemon_options::DaemonOptions;
+
+use crate::apache::child;
 
 /// A user of the system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +122,17 @@ pub fn groups_of(user: Option<&User>, gid: u32) -> Vec<u32> {
     listed.unwrap_or_else(|| vec![gid])
 }
 
+/// Who Apache's children are: `User` and `Group`, or whoever starts httpd without being root.
+#[must_use]
+pub fn apache() -> Identity {
+    let own = rustix::process::geteuid();
+    let (uid, gid) = match own.is_root() {
+        true => child::unix_identity(),
+        false => (own.as_raw(), rustix::process::getegid().as_raw()),
+    };
+    Identity { uid, groups: groups_of(user_by_id(uid).as_ref(), gid) }
+}
+
 /// Who a process is, for the question of what it may reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -136,20 +152,23 @@ impl Identity {
         }
     }
 
-    fn may(&self, metadata: &std::fs::Metadata, bit: u32) -> bool {
+    fn may(&self, path: &Path, metadata: &Metadata, bit: u32) -> bool {
         let mode = metadata.permissions().mode();
-        let shift = if metadata.uid() == self.uid {
-            6
-        } else if self.groups.contains(&metadata.gid()) {
-            3
-        } else {
-            0
-        };
-        self.uid == 0 || mode & (bit << shift) != 0
+        if self.uid == 0 || bit == 0 {
+            return true;
+        }
+        if metadata.uid() == self.uid {
+            return mode & (bit << 6) != 0;
+        }
+        let listed = acl::of(path).and_then(|list| acl::allows(&list, self.uid, &self.groups, metadata.gid(), bit));
+        listed.unwrap_or_else(|| {
+            let shift = if self.groups.contains(&metadata.gid()) { 3 } else { 0 };
+            mode & (bit << shift) != 0
+        })
     }
 
-    /// The first part of an absolute path that does not let this identity through, if this process can tell: a folder
-    /// without the right to enter, or the file itself without the right `bit` (4 read, 1 execute).
+    /// The first part of the path that refuses: a folder without the right to enter, or the file itself without the right
+    /// `bit` (4 read, 1 execute, 0 none at all).
     #[must_use]
     pub fn first_refusal(&self, path: &Path, bit: u32) -> Option<PathBuf> {
         let mut seen = PathBuf::new();
@@ -157,7 +176,7 @@ impl Identity {
             seen.push(part);
             let metadata = std::fs::metadata(&seen).ok()?;
             let wanted = if metadata.is_dir() { 1 } else { bit };
-            if !self.may(&metadata, wanted) {
+            if !self.may(&seen, &metadata, wanted) {
                 return Some(seen);
             }
         }

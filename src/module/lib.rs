@@ -29,6 +29,9 @@ mod guard;
 mod handler;
 #[cfg(unix)]
 mod identity;
+#[cfg(not(unix))]
+#[path = "identity/nowhere.rs"]
+mod identity;
 mod launch;
 mod metrics;
 mod python;
@@ -41,3 +44,4 @@ mod supervisor;
 mod sys;
 mod trace;
 mod translate;
+mod way;

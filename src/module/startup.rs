@@ -9,7 +9,7 @@ mod groups;
 
 #[cfg(unix)]
 pub use groups::retry_recipe;
-pub use groups::{ClientGroup, Plan, plans};
+pub use groups::{ClientGroup, Plan, folder_fault, plans, socket_folder, version_fault};
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -90,9 +90,13 @@ pub fn post_config(pconf: Pool<'_>, main: Server<'_>) -> Result<Option<Arc<Runti
 /// Free threading is of a whole process, so a section for some of its interpreters cannot set it.
 pub fn warn_of_sections(main: Server<'_>, definitions: &Definitions) {
     let is_for_some = |section: &&InterpreterSection| section.options.application_group.is_some();
-    if definitions.sections.iter().filter(is_for_some).any(|section| section.free_threading.is_some()) {
-        let text = "WSGI0201: WSGIFreeThreading in a section with application-group= is without effect: it is for whole processes";
-        log::server(main, LogLevel::Warning, text);
+    for section in definitions.sections.iter().filter(is_for_some) {
+        if let Some((_, position)) = &section.free_threading {
+            let text = format!(
+                "WSGI0201: {position}: without effect in a section with application-group=, since it is for whole processes"
+            );
+            log::server(main, LogLevel::Warning, &text);
+        }
     }
 }
 

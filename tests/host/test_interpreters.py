@@ -148,7 +148,7 @@ def test_a_missing_script_is_one_clear_line(place):
     child = place.start().ready().child()
     answer = child.ask(place.folder / "nowhere/app.wsgi")
     assert answer.status == 500 and len(answer.log) == 1
-    assert f"there is no {place.folder}/nowhere" in answer.log[0] and f"user {os.geteuid()}" in answer.log[0]
+    assert f"; there is no '{place.folder}/nowhere': mend the path" in answer.log[0] and f"user {os.geteuid()}" in answer.log[0]
 
 
 def test_scripts_are_preloaded_and_a_failure_does_not_stop_the_process(place):

@@ -17,7 +17,7 @@ use super::send_file;
 use super::telemetry::slow;
 use crate::ignore;
 use crate::python::{Exception, Object, PyResult, Python, Raised, Waits, caught};
-use crate::sys::{clock, fork};
+use crate::sys::{clock, fork, process};
 use mod_wsgi_core::wire::{LogLevel, LogRecord, RELOADING, RequestHead};
 use std::sync::Arc;
 
@@ -146,8 +146,7 @@ fn in_python(
         Err(Missing::Changed) => return Outcome::Changed(changed.flatten()),
     };
     let Some(callable) = callable(py, interpreter, head, &module) else {
-        let (name, path) = (String::from_utf8_lossy(head.callable), String::from_utf8_lossy(head.script));
-        let text = format!("WSGI0089: the script {path} has no '{name}', the callable object it is to be called by");
+        let text = py.detach(|| without_callable(interpreter, head));
         request.log(py, LogLevel::Error, &text);
         return Outcome::Failed(if interpreter.launch.process_group.is_empty() { 404 } else { 500 });
     };
@@ -159,6 +158,17 @@ fn in_python(
     // What cannot be told for want of memory is not told.
     ignore(observer.finish(py, request, &incoming, status));
     outcome
+}
+
+/// The line about a script without its callable object. Called detached.
+fn without_callable(interpreter: &Interpreter, head: &RequestHead<'_>) -> String {
+    let (name, path) = (String::from_utf8_lossy(head.callable), String::from_utf8_lossy(head.script));
+    let cure = match &*name {
+        "handle_request" => "define it: a handler script answers with it",
+        _ => "define it there, or name another with WSGICallableObject or callable-object=",
+    };
+    let (place, user) = (interpreter.description(), process::user());
+    format!("WSGI0089: the script '{path}' has no '{name}', its callable object, in {place}, user {user}: {cure}")
 }
 
 /// The application in its script, if it is there.

@@ -8,10 +8,12 @@ use crate::python::{Exception, Object, PyResult, Python, Raised, Stored};
 use crate::sys::clock::modified;
 use crate::sys::process;
 use mod_wsgi_core::launch::Preload;
+use mod_wsgi_core::obstacle;
 use mod_wsgi_core::os_text::os_text;
 use mod_wsgi_core::wire::LogLevel;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -185,7 +187,7 @@ fn load<'py>(py: Python<'py>, interpreter: &Interpreter, wanted: Wanted<'_>) -> 
     });
     let (source, changed) = read.map_err(|error| {
         let number = if wanted.request.is_some() { "WSGI0105" } else { "WSGI0106" };
-        let text = py.detach(|| explain(path, &error));
+        let text = py.detach(|| explain(path, &interpreter.description(), &error));
         wanted.log(py, LogLevel::Error, &format!("{number}: {text}"));
     })?;
     let compile = || -> PyResult<'py, _> {
@@ -195,8 +197,11 @@ fn load<'py>(py: Python<'py>, interpreter: &Interpreter, wanted: Wanted<'_>) -> 
     let shown = path.display();
     let (name, code, file) = compile().map_err(|raised| {
         let number = if wanted.request.is_some() { "WSGI0105" } else { "WSGI0106" };
-        let place = interpreter.description();
-        wanted.log(py, LogLevel::Error, &format!("{number}: the script '{shown}' cannot be compiled for {place}"));
+        let (place, user) = (interpreter.description(), py.detach(process::user));
+        let text = format!(
+            "{number}: the script '{shown}' cannot be compiled for {place}, user {user}: mend it where the following lines say"
+        );
+        wanted.log(py, LogLevel::Error, &text);
         wanted.log_exception(py, interpreter, &raised);
     })?;
     let run = || -> PyResult<'py, Object<'py>> {
@@ -215,7 +220,11 @@ fn load<'py>(py: Python<'py>, interpreter: &Interpreter, wanted: Wanted<'_>) -> 
             (false, true) => "WSGI0109",
             (false, false) => "WSGI0110",
         };
-        wanted.log(py, LogLevel::Error, &format!("{number}: the script '{shown}' cannot be executed"));
+        let (place, user) = (interpreter.description(), py.detach(process::user));
+        let text = format!(
+            "{number}: the script '{shown}' cannot be executed in {place}, user {user}: mend it where the following lines say"
+        );
+        wanted.log(py, LogLevel::Error, &text);
         wanted.log_exception(py, interpreter, &raised);
     })?;
     py.lock(&interpreter.scripts.loaded).insert(wanted.path.to_vec(), Stored::new(name));
@@ -228,28 +237,18 @@ fn load<'py>(py: Python<'py>, interpreter: &Interpreter, wanted: Wanted<'_>) -> 
     Ok(module)
 }
 
-/// Why a script cannot be read: what, by whom, and where on the way it ends. Called detached.
-fn explain(path: &Path, error: &std::io::Error) -> String {
+/// Why a script cannot be read: what, for which interpreter, by whom, where the way ends, and the cure. Called detached.
+fn explain(path: &Path, place: &str, error: &Error) -> String {
     let user = process::user();
-    let mut text = format!("the script {} cannot be read by user {user}: {error}", path.display());
-    let mut ancestors: Vec<_> = path.ancestors().collect();
-    ancestors.reverse();
-    for place in ancestors {
-        match std::fs::metadata(place) {
-            Ok(_) => {}
-            Err(found) if found.kind() == std::io::ErrorKind::NotFound => {
-                if place != path {
-                    text.push_str(&format!("; there is no {}", place.display()));
-                }
-                break;
-            }
-            Err(_) => {
-                // The way to a place is refused by the directory it is in.
-                let refuses = place.parent().unwrap_or(place);
-                text.push_str(&format!("; the directory {} may not be entered by this user", refuses.display()));
-                break;
-            }
-        }
-    }
-    text
+    let look = |place: &Path| {
+        let is_link = std::fs::symlink_metadata(place)?.is_symlink();
+        if is_link { std::fs::read_link(place).map(Some) } else { Ok(None) }
+    };
+    let cause = match (obstacle::first(path, look), error.kind()) {
+        (Some(found), _) => found.explained(path),
+        (None, ErrorKind::PermissionDenied) => format!("; the file itself refuses: {}", obstacle::LET_READ),
+        (None, ErrorKind::IsADirectory) => ": name the script in this folder".to_owned(),
+        (None, _) => String::new(),
+    };
+    format!("the script '{}' cannot be read for {place} by user {user}: {error}{cause}", path.display())
 }

@@ -9,6 +9,7 @@ use super::request::Pattern;
 use super::server::Server;
 use super::{bytes, ffi};
 use crate::config::directives as set;
+use crate::config::mention::{Mention, Position, Said};
 use crate::config::{Definitions, DirConfig, ServerConfig};
 use crate::guard::guarded;
 
@@ -44,6 +45,37 @@ impl<'c> Command<'c> {
         let refused =
             unsafe { bytes(ffi::ap_check_cmd_context(self.raw.as_ptr(), ffi::wsgi_shim_global_only() as u32)) };
         refused.map_or(Ok(()), |text| Err(String::from_utf8_lossy(text).into_owned()))
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn position(self) -> Position {
+        // SAFETY: the command's record and the directive are live while its setter runs; their texts are null or
+        // NUL-terminated.
+        let (name, file, line) = unsafe {
+            let raw = self.raw.as_ptr();
+            let name = (*raw).cmd.as_ref().and_then(|record| bytes(record.name));
+            let directive = (*raw).directive.as_ref();
+            (name, directive.and_then(|found| bytes(found.filename)), directive.map(|found| found.line_num))
+        };
+        let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+        let line = line.and_then(|line| u32::try_from(line).ok()).unwrap_or_default();
+        Position { directive: text(name), file: text(file), line }
+    }
+
+    /// Remembers what it says, for `apachectl configtest`; not in an .htaccess file, which is read for each request.
+    pub fn mention(self, said: Said) {
+        // SAFETY: the directive is live. httpd reads an .htaccess file with one pool for both (`ap_parse_htaccess`), and sets
+        // a path inside of containers that are for a part of the server.
+        let (is_htaccess, is_for_part) = unsafe {
+            let raw = self.raw.as_ptr();
+            ((*raw).pool == (*raw).temp_pool, !(*raw).path.is_null())
+        };
+        if is_htaccess {
+            return;
+        }
+        let (position, server) = (self.position(), self.server().identity());
+        self.definitions(|definitions| definitions.mentions.push(Mention { position, server, is_for_part, said }));
     }
 
     /// Compiles a regular expression.

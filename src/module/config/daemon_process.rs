@@ -3,6 +3,7 @@
 use mod_wsgi_core::daemon_options::DaemonOptions;
 
 use super::directives::{Outcome, find_group};
+use super::mention::Said;
 use super::{GroupDefinition, ServerConfig};
 use crate::apache::command::Command;
 use crate::identity::Named;
@@ -15,6 +16,7 @@ pub fn daemon_process(command: Command<'_>, _config: &mut ServerConfig, text: &s
         return Err("chroot needs an Apache that is started as root".into());
     }
     let server = command.server();
+    let name = options.name.clone();
     command.definitions(|definitions| {
         if find_group(definitions, options.name.as_bytes()).is_ok() {
             return Err(format!(
@@ -30,5 +32,7 @@ pub fn daemon_process(command: Command<'_>, _config: &mut ServerConfig, text: &s
             named,
         });
         Ok(())
-    })
+    })?;
+    command.mention(Said::Defines(name));
+    Ok(())
 }

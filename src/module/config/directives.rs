@@ -2,166 +2,19 @@
 
 use mod_wsgi_core::daemon_options::positive_seconds;
 use mod_wsgi_core::directive::{Words, on_off};
-use mod_wsgi_core::group_name::{is_literal, literal};
-use mod_wsgi_core::launch::Preload;
+use mod_wsgi_core::group_name::literal;
 use mod_wsgi_core::trusted_proxy::{Header, Network};
 
-use super::{
-    Alias, AliasUrl, Definitions, DirConfig, GroupDefinition, HandlerScript, InterpreterSection, MapHead, PlaceScript,
-    Routing, ServerConfig, TraceContext,
-};
+use super::mention::Said;
+use super::{Definitions, DirConfig, GroupDefinition, InterpreterSection, MapHead, ServerConfig, TraceContext};
 use crate::apache::command::Command;
 
 pub(super) type Outcome = Result<(), String>;
 
-/// `WSGIScriptAlias URL-path file-or-folder [option=value …]`
-pub fn script_alias(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
-    let mut words = Words::new(text);
-    let (url, target) = url_and_target(&mut words)?;
-    let alias =
-        Alias { url: AliasUrl::Path(url.into_bytes()), target: target.into_bytes(), routing: routing(&mut words)? };
-    add_alias(command, config, alias, true)
-}
-
-/// `WSGIScriptAliasMatch regex file [option=value …]`
-pub fn script_alias_match(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
-    let mut words = Words::new(text);
-    let (url, target) = url_and_target(&mut words)?;
-    let pattern = command.pattern(&url).ok_or_else(|| format!("'{url}' is not a regular expression"))?;
-    let fixed_target = !target.contains('$');
-    let alias = Alias { url: AliasUrl::Pattern(pattern), target: target.into_bytes(), routing: routing(&mut words)? };
-    add_alias(command, config, alias, fixed_target)
-}
-
-fn url_and_target(words: &mut Words<'_>) -> Result<(String, String), String> {
-    match (words.next(), words.next()) {
-        (Some(url), Some(target)) if !url.is_empty() && !target.is_empty() => Ok((url, target)),
-        _ => Err("a URL and a script or folder are needed, then options name=value".into()),
-    }
-}
-
-/// Options that a script alias takes.
-fn routing(words: &mut Words<'_>) -> Result<Routing, String> {
-    let mut routing = Routing::default();
-    while let Some(option) = words.option() {
-        let (name, value) = option?;
-        match name.as_str() {
-            "process-group" => routing.process_group = Some(filled(&name, value)?),
-            "application-group" => routing.application_group = Some(filled(&name, value)?),
-            "callable-object" => routing.callable = Some(filled(&name, value)?),
-            "pass-authorization" => routing.pass_authorization = Some(on_off(&name, &value)?),
-            _ => return Err(format!("'{name}' is not an option of a script alias")),
-        }
-    }
-    Ok(routing)
-}
-
-/// `WSGIHandlerScript name path [option=value …]`; a later one of the same name replaces an earlier one.
-pub fn handler_script(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
-    let mut words = Words::new(text);
-    let (name, script) = match (words.next(), words.next()) {
-        (Some(name), Some(script)) if !name.is_empty() && !script.is_empty() => (name, script),
-        _ => return Err("a handler's name and a script are needed, then options name=value".into()),
-    };
-    let routing = routing(&mut words)?;
-    if routing.callable.is_some() {
-        return Err("'callable-object' is not an option of a handler script: its callable is handle_request".into());
-    }
-    config.handlers.insert(0, HandlerScript { name: name.into_bytes(), script: script.into_bytes(), routing });
-    Ok(())
-}
-
-/// A script of a place: `path [application-group=G]`.
-fn place_script(text: &str) -> Result<Option<PlaceScript>, String> {
-    let mut words = Words::new(text);
-    let script = words.next().filter(|path| !path.is_empty()).ok_or("the path of a script is needed")?.into_bytes();
-    let mut application_group = None;
-    while let Some(option) = words.option() {
-        let (name, value) = option?;
-        match name.as_str() {
-            "application-group" => application_group = Some(filled(&name, value)?),
-            _ => return Err(format!("'{name}' is not an option here: application-group= is")),
-        }
-    }
-    Ok(Some(PlaceScript { script, application_group }))
-}
-
-macro_rules! place_scripts {
-    ($($(#[$doc:meta])* $field:ident;)*) => {$(
-        $(#[$doc])*
-        pub fn $field(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
-            config.$field = place_script(text)?;
-            Ok(())
-        }
-    )*};
-}
-
-place_scripts! {
-    /// `WSGIAccessScript path [application-group=G]`
-    access_script;
-    /// `WSGIAuthUserScript path [application-group=G]`
-    auth_user_script;
-    /// `WSGIAuthGroupScript path [application-group=G]`
-    auth_group_script;
-    /// `WSGIDispatchScript path [application-group=G]`
-    dispatch_script;
-}
-
-fn filled(name: &str, value: String) -> Result<Vec<u8>, String> {
-    if value.is_empty() { Err(format!("{name} is empty")) } else { Ok(value.into_bytes()) }
-}
-
-fn add_alias(command: Command<'_>, config: &mut ServerConfig, alias: Alias, fixed_target: bool) -> Outcome {
-    if let (Some(process), Some(application)) = (&alias.routing.process_group, &alias.routing.application_group) {
-        if is_literal(process) && is_literal(application) && fixed_target {
-            add_preload(command, literal(process), &alias.target, literal(application))?;
-        }
-    }
-    config.aliases.push(alias);
-    Ok(())
-}
-
-/// `WSGIImportScript path process-group=G application-group=G`
-pub fn import_script(command: Command<'_>, _config: &mut ServerConfig, text: &str) -> Outcome {
-    let mut words = Words::new(text);
-    let script = words.next().filter(|path| !path.is_empty()).ok_or("the path of a script is needed")?;
-    let (mut process, mut application) = (None, None);
-    while let Some(option) = words.option() {
-        let (name, value) = option?;
-        match name.as_str() {
-            "process-group" => process = Some(filled(&name, value)?),
-            "application-group" => application = Some(filled(&name, value)?),
-            _ => return Err(format!("'{name}' is not an option here: process-group= and application-group= are")),
-        }
-    }
-    let process = process.ok_or("process-group= is missing: say where the script is to be loaded")?;
-    let application = application.ok_or("application-group= is missing: say where the script is to be loaded")?;
-    add_preload(command, literal(&process), script.as_bytes(), literal(&application))
-}
-
-fn add_preload(command: Command<'_>, process_group: &[u8], script: &[u8], application_group: &[u8]) -> Outcome {
-    let server = command.server().identity();
-    let server_name = command.server().server_name();
-    let is_virtual = command.server().is_virtual();
-    command.definitions(|definitions| {
-        if !process_group.is_empty() {
-            let group = find_group(definitions, process_group)?;
-            let same_server = group.server == server || (is_virtual && group.server_name.as_deref() == server_name);
-            if group.is_virtual && !same_server {
-                return Err(format!(
-                    "the daemon process group '{}' belongs to a virtual host with another ServerName and cannot be used here",
-                    group.options.name
-                ));
-            }
-        }
-        let preload = Preload { script: script.to_vec(), application_group: application_group.to_vec() };
-        let entry = (process_group.to_vec(), preload);
-        if !definitions.preload.contains(&entry) {
-            definitions.preload.push(entry);
-        }
-        Ok(())
-    })
-}
+pub use super::scripts::{
+    access_script, auth_group_script, auth_user_script, dispatch_script, handler_script, import_script, script_alias,
+    script_alias_match,
+};
 
 pub(super) fn find_group<'d>(definitions: &'d Definitions, name: &[u8]) -> Result<&'d GroupDefinition, String> {
     definitions.groups.iter().find(|group| group.options.name.as_bytes() == name).ok_or_else(|| {
@@ -186,6 +39,7 @@ pub fn socket_prefix(command: Command<'_>, config: &mut ServerConfig, text: &str
     let path =
         command.server_root_path(text).ok_or_else(|| format!("'{text}' cannot be made a path below ServerRoot"))?;
     config.socket_prefix = Some(path);
+    command.mention(Said::Value);
     Ok(())
 }
 
@@ -321,7 +175,8 @@ pub fn per_interpreter_gil(command: Command<'_>, _config: &mut ServerConfig, tex
 /// `WSGIFreeThreading On|Off`; in a section only where that is for whole processes.
 pub fn free_threading(command: Command<'_>, _config: &mut ServerConfig, text: &str) -> Outcome {
     let on = on_off("WSGIFreeThreading", text)?;
-    of_interpreters(command, |section| section.free_threading = Some(on))
+    let position = command.position();
+    of_interpreters(command, |section| section.free_threading = Some((on, position)))
 }
 
 /// Sets something of the section that is being read, or else of all interpreters.
@@ -344,6 +199,7 @@ macro_rules! telemetry {
         $(#[$doc])*
         pub fn $name(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
             command.must_be_global()?;
+            command.mention(Said::Value);
             config.telemetry.$set(text)
         }
     )*};
@@ -373,6 +229,7 @@ macro_rules! texts {
         $(#[$doc])*
         pub fn $name(command: Command<'_>, config: &mut ServerConfig, text: &str) -> Outcome {
             command.must_be_global()?;
+            command.mention(Said::Value);
             config.$($field).+ = Some(text.to_owned());
             Ok(())
         }
@@ -459,7 +316,8 @@ place_flags! {
 }
 
 /// `WSGIProcessGroup name`
-pub fn process_group(_command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
+pub fn process_group(command: Command<'_>, config: &mut DirConfig, text: &str) -> Outcome {
+    command.mention(Said::ProcessGroup(text.as_bytes().to_vec()));
     config.routing.process_group = Some(text.as_bytes().to_vec());
     Ok(())
 }

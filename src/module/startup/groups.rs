@@ -1,5 +1,8 @@
 //! Daemon process groups: how each is started, and what requests need to find it.
 
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +15,7 @@ use crate::apache::server::Server;
 use crate::config::{AliasUrl, Definitions, GroupDefinition, PythonConfig};
 use crate::daemon::Pooled;
 use crate::figures::{PerProcess, daemon_processes};
+use crate::python;
 pub use crate::supervisor::Plan;
 use crate::supervisor::{self, Reach, Recipe, SocketPlan};
 use crate::sys::board::Board;
@@ -63,12 +67,7 @@ impl ClientGroup {
 /// # Errors
 /// A sentence; httpd does not start.
 pub fn configure(pconf: Pool<'_>, main: Server<'_>, definitions: &Definitions) -> Result<Vec<ClientGroup>, String> {
-    let prefix = match &main.config().socket_prefix {
-        Some(prefix) => prefix.clone(),
-        None => {
-            main.runtime_path(pconf, c"wsgi").ok_or("WSGI7052: there is no DefaultRuntimeDir for daemon sockets")?
-        }
-    };
+    let prefix = socket_prefix(pconf, main)?;
     let plans: Vec<_> = plans(main, definitions)
         .into_iter()
         .map(|plan| {
@@ -83,6 +82,60 @@ pub fn configure(pconf: Pool<'_>, main: Server<'_>, definitions: &Definitions) -
         ClientGroup { definition: definition.clone(), socket, board, pooled: Pooled::default(), user, program }
     });
     Ok(groups.collect())
+}
+
+/// What the paths of daemon sockets begin with.
+///
+/// # Errors
+/// A sentence.
+fn socket_prefix(pconf: Pool<'_>, main: Server<'_>) -> Result<Vec<u8>, String> {
+    match &main.config().socket_prefix {
+        Some(prefix) => Ok(prefix.clone()),
+        None => {
+            Ok(main.runtime_path(pconf, c"wsgi").ok_or("WSGI7052: there is no DefaultRuntimeDir for daemon sockets")?)
+        }
+    }
+}
+
+/// The folder of daemon sockets.
+pub fn socket_folder(pconf: Pool<'_>, main: Server<'_>) -> Option<PathBuf> {
+    let prefix = socket_prefix(pconf, main).ok()?;
+    Path::new(&os_text(&prefix)).parent().map(Path::to_path_buf)
+}
+
+/// That the Python a group names has no host, as far as its files tell.
+pub fn version_fault(main: Server<'_>, plan: &Plan) -> Option<String> {
+    let home = plan.definition.options.python_home.as_deref().or(main.config().python.home.as_deref())?;
+    let version = python::embedded(Some(home)).ok()?.version;
+    (!python::is_supported(&version)).then(|| {
+        format!(
+            "WSGI7001: daemon process group '{}': Python {version} of '{home}' is not supported: mod_wsgi hosts 3.{} to 3.{}; make the virtual environment with one of these; requests for it get 503",
+            plan.name(),
+            mod_wsgi_core::PYTHON_MINORS.start(),
+            mod_wsgi_core::PYTHON_MINORS.end()
+        )
+    })
+}
+
+/// What keeps the processes of a group from entering their working folder.
+pub fn folder_fault(plan: &Plan) -> Option<String> {
+    // What another root folder holds is not looked at.
+    let recipe = plan.recipe.as_ref().ok().filter(|recipe| recipe.chroot.is_none())?;
+    let folder = recipe.folder.as_deref()?;
+    let folder = Path::new(OsStr::from_bytes(folder.to_bytes()));
+    let (who, shown) = (plan.identity.describe(), folder.display());
+    let reason = match std::fs::metadata(folder) {
+        Err(error) if error.kind() != ErrorKind::PermissionDenied => format!("{error}: create it"),
+        Ok(metadata) if !metadata.is_dir() => "it is no folder".into(),
+        _ => {
+            let refusing = plan.identity.first_refusal(folder, 1)?;
+            format!("'{}' refuses: let that user enter it", refusing.display())
+        }
+    };
+    Some(format!(
+        "WSGI0009: daemon process group '{}': {who} cannot enter the working folder '{shown}': {reason}, or name another with home=; requests for it get 503",
+        plan.name()
+    ))
 }
 
 /// In an Apache child: closes what only the parent needs.

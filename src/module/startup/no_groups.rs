@@ -61,6 +61,21 @@ impl Plan {
     }
 }
 
+/// The folder of daemon sockets.
+pub fn socket_folder(_pconf: Pool<'_>, _main: Server<'_>) -> Option<PathBuf> {
+    None
+}
+
+/// That the Python a group names has no host.
+pub fn version_fault(_main: Server<'_>, plan: &Plan) -> Option<String> {
+    match *plan {}
+}
+
+/// What keeps the processes of a group from entering their working folder.
+pub fn folder_fault(plan: &Plan) -> Option<String> {
+    match *plan {}
+}
+
 /// The groups of a configuration.
 ///
 /// # Errors
