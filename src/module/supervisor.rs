@@ -389,9 +389,7 @@ impl Group {
     fn explain(&self, failure: spawn::Failure) -> String {
         let error = std::io::Error::from_raw_os_error(failure.errno);
         let who = self.plan.identity.describe();
-        let options = &self.plan.definition.options;
         let step = failure.step.text();
-        let folder = options.home.as_deref();
         match failure.step {
             Step::Exec => {
                 let program = self.plan.program.as_deref().unwrap_or(Path::new("python3"));
@@ -405,7 +403,8 @@ impl Group {
                 }
             }
             Step::Folder => {
-                let folder = folder.unwrap_or("the user's home folder");
+                let folder = self.plan.recipe.as_ref().ok().and_then(|recipe| recipe.folder.as_deref());
+                let folder = folder.unwrap_or_default().to_string_lossy();
                 format!(
                     "WSGI0009: {step} '{folder}' as {who}: {error}: create it, let that user enter it, or set home="
                 )

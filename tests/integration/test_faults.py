@@ -1,6 +1,7 @@
 """What goes wrong around a group: its socket, its folder, strangers on it, a process that stands still, memory of Apache."""
 
 import os
+import pwd
 import random
 import re
 import signal
@@ -185,6 +186,20 @@ class TestGroupThatCannotStart:
         assert server.log.text().count("resuming normal operations") == 1
         said = [line for line in server.log.lines() if "daemon process group 'app': " in line and "tried again" in line]
         assert len(said) == 1, said
+
+
+    @pytest.mark.root_only("only root starts processes of other users")
+    def test_a_home_folder_that_is_not_there_is_named_with_the_user(self, new_server):
+        server = new_server()
+        home = pwd.getpwnam("nobody").pw_dir
+        if os.path.exists(home):
+            pytest.skip(f"nobody has a home folder here, {home}")
+        configure(server.site, "user=nobody")
+        server.log.allow("WSGI7063: no process of group 'app' runs")
+        server.start()
+        said = server.log.expect("WSGI0009: daemon process group 'app': .*requests for it get 503")
+        assert f"'{home}'" in said and "nobody" in said and "set home=" in said
+        assert server.get("/").status == 503
 
 
 class TestRights:
