@@ -23,14 +23,12 @@ OWN = """
 @pytest.mark.ours_only("the C module can only run the Python it was compiled for")
 @pytest.mark.parametrize("value, named", [("On", b"its own"), ("Off", b"shared"), ("", b"shared")])
 def test_from_3_12_on_sub_interpreters_have_it_and_the_main_interpreter_never(new_server, value, named):
-    newer = {version: python for version, python in interpreters.hosted().items() if version >= (3, 12)}
-    if not newer:
-        pytest.skip("needs a CPython of at least 3.12, found none; name one in WSGI_TEST_PYTHONS")
+    python = interpreters.with_locks_of_their_own()
     server = new_server("event", "daemon")
     site = server.site
     script = site.write("own.wsgi", OWN)
     site.add(f"WSGIPerInterpreterGIL {value}" if value else "",
-             f"WSGIDaemonProcess app python-home={interpreters.virtualenv(newer[min(newer)])}", "WSGIProcessGroup app", f"""
+             f"WSGIDaemonProcess app python-home={interpreters.virtualenv(python)}", "WSGIProcessGroup app", f"""
         WSGIScriptAlias /main {script} application-group=%{{GLOBAL}}
         WSGIScriptAlias /named {script} application-group=named
         WSGIScriptAlias /other {script} application-group=other
