@@ -54,6 +54,13 @@ TELLS = """
             end = time.process_time() + 1.5
             while time.process_time() < end:
                 pass
+        if what == "/deaf":
+            for number in os.listdir("/proc/self/fd"):
+                try:
+                    if os.readlink("/proc/self/fd/" + number).startswith("pipe:"):
+                        os.close(int(number))
+                except OSError:
+                    pass
         if what.endswith("/lock"):
             re.match("(a+)+$", "a" * 60 + "b")  # takes years, and keeps Python's lock
         start_response("200 OK", [("Content-Type", "text/plain")])
@@ -204,6 +211,25 @@ class TestReasonsOfTheClock:
         wait_until(lambda: pid not in server.processes(), "the process ends", 15)
         assert told(site, pid) == both("shutdown", "process_stopping", shutdown_reason="deadlock_timeout")
         assert told(site, pid, "other") == []
+
+
+class TestASignalPipeThatIsClosed:
+    """By an application that closes all descriptors it does not know, for example."""
+
+    def test_the_reason_is_told_and_another_process_serves(self, new_server):
+        server = new_server("event", "daemon")
+        site = server.site
+        script(site)
+        site.serve("tells.wsgi", options="threads=2 graceful-timeout=5")
+        server.start()
+        pid = int(server.get("/").text)
+        site.log.allow("WSGI0023", "WSGI0208")
+        assert int(server.get("/deaf").text) == pid
+        wait_until(lambda: len(told(site, pid)) == 2, "the end is told", 15)
+        wait_until(lambda: pid not in server.processes(), "the process ends")
+        assert told(site, pid) == both("shutdown", "process_stopping", shutdown_reason="signal_pipe_error")
+        assert site.log.find("WSGI0023")
+        assert server.get("/").status == 200
 
 
 class TestAChangedScript:
