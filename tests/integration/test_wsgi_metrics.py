@@ -20,6 +20,8 @@ APPLICATION = """
         path = environ["PATH_INFO"]
         if path == "/sleep":
             time.sleep(0.3)
+        if path.startswith("/read"):
+            environ["wsgi.input"].read(int(path[5:] or -1))
         status = path[1:] + " Status" if path[1:].isdigit() else "200 OK"
         start_response(status, [("Content-Type", "text/plain")])
         return [b"0123456789"]
@@ -55,7 +57,7 @@ def requests(page, group):
 
 def configure(site):
     site.write("app.wsgi", APPLICATION)
-    site.add("<Location /figures>\nSetHandler wsgi-metrics\n</Location>")
+    site.add("WSGIChunkedRequest On", "<Location /figures>\nSetHandler wsgi-metrics\n</Location>")
     site.serve("app.wsgi", options="threads=4")
 
 
@@ -68,7 +70,8 @@ class TestMetrics:
         return "%{GLOBAL}" if site.embedded else "app"
 
     def test_the_families_are_these(self, server, site):
-        families = {"wsgi_requests": "counter", "wsgi_start_time_seconds": "gauge", "wsgi_response_body_bytes": "counter", "wsgi_request_duration_seconds": "histogram",
+        families = {"wsgi_requests": "counter", "wsgi_start_time_seconds": "gauge", "wsgi_response_body_bytes": "counter",
+                    "wsgi_request_body_bytes": "counter", "wsgi_request_duration_seconds": "histogram",
                     "wsgi_application_duration_seconds": "histogram", "wsgi_queue_duration_seconds": "histogram",
                     "wsgi_interpreter_requests": "counter", "wsgi_interpreter_busy_seconds": "counter",
                     "wsgi_process_resident_memory_bytes": "gauge", "wsgi_process_start_time_seconds": "gauge",
@@ -90,6 +93,33 @@ class TestMetrics:
         for _ in range(3):
             server.get("/")
         assert count() - before == 30
+
+    @pytest.mark.parametrize("sent", ["whole", "in chunks"])
+    @pytest.mark.parametrize("length", [0, 1, 5_000, 300_000])
+    def test_bytes_of_request_bodies_are_those_that_were_read(self, server, site, length, sent):
+        def count():
+            return Page(server)("wsgi_request_body_bytes_total", group=self.group(site))
+        before, body = count(), b"x" * length
+        for _ in range(2):
+            assert server.post("/read", body if sent == "whole" else [body[:10], body[10:]] if body else []).status == 200
+        assert count() - before == 2 * length
+
+    def test_a_body_that_the_application_leaves_counts_as_far_as_it_was_read(self, server, site):
+        """Of a large one that is what the application has asked for, and what a daemon gets along with the request."""
+        def count():
+            return Page(server)("wsgi_request_body_bytes_total", group=self.group(site))
+        before = count()
+        assert server.post("/read100", b"x" * 1_000_000).status == 200
+        assert 100 <= count() - before < 500_000
+
+    def test_bodies_of_responses_are_not_bodies_of_requests(self, server, site):
+        before = Page(server)
+        server.post("/read", b"12345")
+        server.get("/")
+        after = Page(server)
+        grown = [after(f"wsgi_{kind}_body_bytes_total", group=self.group(site)) - before(f"wsgi_{kind}_body_bytes_total", group=self.group(site))
+                 for kind in ("request", "response")]
+        assert grown == [5, 20]
 
     @pytest.mark.parametrize("name", ["wsgi_request_duration_seconds", "wsgi_application_duration_seconds"])
     def test_times_are_in_buckets(self, server, site, name):

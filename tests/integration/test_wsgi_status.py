@@ -64,6 +64,14 @@ ENDING = """
             os._exit(70)
         if what == "/sleep":
             time.sleep(seconds)
+        if what == "/deaf":
+            # As a program does that closes all descriptors it does not know.
+            for number in os.listdir("/proc/self/fd"):
+                try:
+                    if os.readlink("/proc/self/fd/" + number).startswith("pipe:"):
+                        os.close(int(number))
+                except OSError:
+                    pass
         if what == "/lock":
             ctypes.PyDLL(None).sleep(20)
         if what == "/spin":
@@ -153,6 +161,14 @@ class TestJson:
         assert fault["text"].endswith("ValueError: <b>no such luck</b>")
         assert abs(fault["time"] - time.time()) < 10
         assert fault["local_time"] == time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(fault["time"]))
+
+    def test_bytes_of_bodies_are_told_by_their_direction(self, server, site):
+        def counts():
+            group = group_of(server, self.name(site))
+            return group["request_body_bytes"], group["response_body_bytes"]
+        before = counts()
+        assert server.post("/read", b"12345").status == 200
+        assert [now - then for now, then in zip(counts(), before)] == [5, 10]
 
     def test_interpreters_are_told_with_their_requests(self, server, site):
         def count():
@@ -268,6 +284,7 @@ class TestFaults:
         ("deadlock_timeout", "deadlock-timeout=1", ["/lock"]),
         ("cpu_time_limit", "cpu-time-limit=1", ["/spin?3"]),
         ("startup_timeout", "startup-timeout=1", ["/never"]),
+        ("signal_pipe_error", "", ["/deaf", "/"]),
         ("exit", "", ["/exit"]),
         ("eviction_signal", "eviction-timeout=5", [signal.SIGUSR1]),
         ("graceful_signal", "", [signal.SIGUSR1]),
