@@ -34,6 +34,7 @@ pub struct Settings {
     interpreter_options: Vec<InterpreterOptions>,
     free_threading: bool,
     server_metrics: bool,
+    restricted: bool,
     hosts: Option<PathBuf>,
 }
 
@@ -71,7 +72,8 @@ impl Settings {
         let interpreter_options = definitions.interpreters_of(b"");
         let free_threading = definitions.free_threading_of(b"");
         let server_metrics = config.server_metrics.unwrap_or(false);
-        Self { python: config.python.clone(), preload, interpreter_options, free_threading, server_metrics, hosts }
+        let (python, restricted) = (config.python.clone(), config.restrict_embedded == Some(true));
+        Self { python, preload, interpreter_options, free_threading, server_metrics, restricted, hosts }
     }
 
     /// In a new child: loads Python at once where a script is to be there before the first request.
@@ -135,6 +137,7 @@ impl Settings {
             interpreter_options: self.interpreter_options.clone(),
             free_threading: self.free_threading,
             server_metrics: self.server_metrics,
+            restrict_embedded: self.restricted,
             ..shared(main, &self.python)
         }
     }

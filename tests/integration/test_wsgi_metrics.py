@@ -223,6 +223,63 @@ def test_who_waits_for_a_thread_is_told_as_queued(new_server):
     assert 0.2 <= after(f"{name}_sum", group="app") - before(f"{name}_sum", group="app") < 2
 
 
+class TestRestrictedChildren:
+    """Apache's children have Python for an access script, and no application."""
+
+    modes = ("daemon",)
+    mpms = ("event", "prefork")
+
+    @staticmethod
+    def configure(site):
+        access = site.write("access.py", """
+            def allow_access(environ, host):
+                return environ["PATH_INFO"] != "/404"
+        """)
+        script = site.write("app.wsgi", APPLICATION)
+        site.add("WSGIRestrictEmbedded On", "WSGIDaemonProcess app threads=4", "<Location /figures>\nSetHandler wsgi-metrics\n</Location>",
+                 "<Location /state>\nSetHandler wsgi-status\n</Location>",
+                 f"<Location /app>\nWSGIAccessScript {access}\n</Location>",
+                 f"WSGIScriptAlias /app {script} process-group=app application-group=%{{GLOBAL}}",
+                 f"WSGIScriptAlias /embedded {script} process-group=%{{GLOBAL}} application-group=%{{GLOBAL}}")
+
+    def of_embedded_mode(self, page):
+        return {sample: value for (sample, labels), value in page.samples.items()
+                if dict(labels)["group"] == "%{GLOBAL}" and value and sample != "wsgi_start_time_seconds"}
+
+    def test_a_request_counts_where_it_is_answered_and_an_access_script_nowhere(self, server):
+        before = Page(server)
+        for _ in range(3):
+            assert server.get("/app/").status == 200
+        after = Page(server)
+        assert requests(after, "app")["2"] - requests(before, "app")["2"] == 3
+        assert self.of_embedded_mode(after) == self.of_embedded_mode(before)
+        assert [pid for pid in server.processes() if "libpython" in processes.maps(pid) and "/mod_mpm_" in processes.maps(pid)], \
+            "a child has run the script"
+
+    def test_a_request_that_the_script_turns_away_has_not_got_to_a_group(self, server):
+        server.get("/app/")
+        before = Page(server)
+        assert server.get("/app/404").status == 403
+        server.log.expect("WSGI0057")
+        after = Page(server)
+        for group in ("app", "%{GLOBAL}"):
+            assert requests(after, group) == requests(before, group)
+
+    def test_a_child_is_no_process_of_embedded_mode(self, server):
+        server.get("/app/")
+        page = Page(server)
+        assert {dict(labels)["group"] for name, labels in page.samples if name.startswith("wsgi_process_")} == {"app"}
+        (embedded,) = [group for group in json.loads(server.get("/state?format=json").text)["groups"] if group["mode"] == "embedded"]
+        assert embedded["processes"] == []
+
+    def test_a_request_for_embedded_mode_is_counted_as_refused(self, server):
+        before = Page(server)
+        assert server.get("/embedded/").status == 500
+        server.log.expect("WSGI0143")
+        after = Page(server)
+        assert requests(after, "%{GLOBAL}")["5"] - requests(before, "%{GLOBAL}")["5"] == 1
+
+
 class TestActive:
     modes = ("daemon",)
     mpms = ("event",)
