@@ -69,7 +69,7 @@ pub const FAILED: u32 = 4;
 
 /// Why processes end, as figures have it: first what the parent sees, then what a process says of itself, by the names that
 /// mod_wsgi's `process_stopping` event has.
-pub const ENDS: [&str; 17] = [
+pub const ENDS: [&str; 18] = [
     "reload",
     "crash",
     "out_of_memory",
@@ -85,6 +85,7 @@ pub const ENDS: [&str; 17] = [
     "request_timeout",
     "startup_timeout",
     "deadlock_timeout",
+    "signal_pipe_error",
     "script_reload",
     "other",
 ];

@@ -250,6 +250,9 @@ launch! {
     server_metrics: bool,
     /// Where this process reports, with `WSGITelemetryService`.
     telemetry: Option<Telemetry>,
+    /// Embedded mode: whether applications are kept out of this process (`WSGIRestrictEmbedded`). Python is there for Apache's
+    /// own scripts then, and reports nothing.
+    restrict_embedded: bool,
     /// Whether script names that differ in case are different (`WSGICaseSensitivity`).
     case_sensitive: bool,
     /// Whether interpreters are ended at exit (`WSGIDestroyInterpreter`).

@@ -236,14 +236,14 @@ fn encode(r: Request<'_>, resolved: &Resolved, has_body: bool) -> Encoded {
     head.write(&mut bytes, has_body, |out| environ::write(r, resolved, out));
     let mut encoded = Encoded { bytes, body_left: has_body };
     if has_body && !r.expects_continue() {
-        add_eager_body(r, &mut encoded);
+        add_eager_body(r, resolved, &mut encoded);
     }
     encoded
 }
 
 /// Adds what the client has already sent of the body.
-fn add_eager_body(r: Request<'_>, encoded: &mut Encoded) {
-    let (mut body, mut piece) = (Body::new(r), Vec::new());
+fn add_eager_body(r: Request<'_>, resolved: &Resolved, encoded: &mut Encoded) {
+    let (mut body, mut piece) = (Body::new(r, &resolved.received), Vec::new());
     let mut last = false;
     while piece.len() < EAGER && !last {
         let room = EAGER - piece.len();

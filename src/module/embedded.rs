@@ -1,6 +1,7 @@
 //! Embedded mode: the host for the configured Python runs in this Apache child. It is loaded on first need, after the
 //! fork, so the parent never has a Python.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -33,6 +34,7 @@ pub struct Settings {
     interpreter_options: Vec<InterpreterOptions>,
     free_threading: bool,
     server_metrics: bool,
+    restricted: bool,
     hosts: Option<PathBuf>,
 }
 
@@ -70,7 +72,8 @@ impl Settings {
         let interpreter_options = definitions.interpreters_of(b"");
         let free_threading = definitions.free_threading_of(b"");
         let server_metrics = config.server_metrics.unwrap_or(false);
-        Self { python: config.python.clone(), preload, interpreter_options, free_threading, server_metrics, hosts }
+        let (python, restricted) = (config.python.clone(), config.restrict_embedded == Some(true));
+        Self { python, preload, interpreter_options, free_threading, server_metrics, restricted, hosts }
     }
 
     /// In a new child: loads Python at once where a script is to be there before the first request.
@@ -143,6 +146,7 @@ impl Settings {
             interpreter_options: self.interpreter_options.clone(),
             free_threading: self.free_threading,
             server_metrics: self.server_metrics,
+            restrict_embedded: self.restricted,
             ..shared(main, &self.python)
         }
     }
@@ -168,7 +172,9 @@ pub fn call(
     let config = r.dir_config();
     let reloading = config.script_reloading.unwrap_or(true);
     let call = Call::write(function, reloading, &script.script, application_group, arguments, environ);
-    let mut bridge = Bridge::new(r, false, config.pass_apache_request.unwrap_or(false), false);
+    // Figures are those of applications.
+    let received = Cell::default();
+    let mut bridge = Bridge::new(r, &received, false, config.pass_apache_request.unwrap_or(false), false);
     host.call(&mut bridge, &call);
     let answer = bridge.take_answer();
     answer.and_then(|answer| Answer::decode(&answer).ok()).unwrap_or(Answer::Failed)
@@ -190,7 +196,8 @@ pub fn serve(r: Request<'_>, settings: &Settings, resolved: &Resolved) -> Result
         request_line: shown_line(r),
     };
     head.write(&mut bytes, false, |out| environ::write(r, resolved, out));
-    let mut bridge = Bridge::new(r, resolved.enable_sendfile, resolved.pass_apache_request, resolved.server_timing);
+    let (sendfile, passes_request) = (resolved.enable_sendfile, resolved.pass_apache_request);
+    let mut bridge = Bridge::new(r, &resolved.received, sendfile, passes_request, resolved.server_timing);
     // A frame header stands before the payload.
     let ended = host.handle(&mut bridge, bytes.get(FRAME_HEADER..).unwrap_or_default());
     let (mut response, completed) = bridge.into_response();

@@ -26,10 +26,11 @@ const SET: usize = FIGURE_COUNT / SETS;
 pub const BOUNDS: [u64; 15] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];
 const BUCKETS: usize = BOUNDS.len() + 1;
 
-/// Where a set has its numbers: five for the classes of status, one for bytes, then three histograms, each with its buckets and
+/// Where a set has its numbers: five for the classes of status, two for bytes, then three histograms, each with its buckets and
 /// the sum of its times in microseconds.
-const BYTES: usize = 5;
-const REQUEST: usize = 6;
+const SENT: usize = 5;
+const RECEIVED: usize = 6;
+const REQUEST: usize = 7;
 const APPLICATION: usize = REQUEST + BUCKETS + 1;
 const QUEUE: usize = APPLICATION + BUCKETS + 1;
 const USED: usize = QUEUE + BUCKETS + 1;
@@ -50,7 +51,9 @@ pub struct Figures {
     /// Requests by the class of their status, 1xx first.
     pub statuses: [u64; 5],
     /// Bytes of response bodies.
-    pub bytes: u64,
+    pub sent: u64,
+    /// Bytes of request bodies, as far as they were read.
+    pub received: u64,
     /// From the moment Apache had read the request to the end of its response.
     pub request: Times,
     /// The part of it in which a daemon, or Python in this process, had the request, without the wait for a thread.
@@ -91,7 +94,8 @@ pub fn record(board: &Board, r: Request<'_>, resolved: &Resolved, answered: &Res
     if let class @ 1..=5 = usize::from(status / 100) {
         add(set, class - 1, 1);
     }
-    add(set, BYTES, r.bytes_sent());
+    add(set, SENT, r.bytes_sent());
+    add(set, RECEIVED, resolved.received.get());
     add_time(set, REQUEST, request);
     add_time(set, APPLICATION, application);
     if let Some(queue) = queue {
@@ -127,7 +131,8 @@ impl Figures {
         };
         Self {
             statuses: std::array::from_fn(part),
-            bytes: part(BYTES),
+            sent: part(SENT),
+            received: part(RECEIVED),
             request: times(REQUEST),
             application: times(APPLICATION),
             queue: times(QUEUE),

@@ -59,6 +59,8 @@ pub struct Resolved {
     pub server_timing: bool,
     /// How long the request has waited for a thread of a daemon, once that is known.
     pub queue: Cell<Option<Duration>>,
+    /// How many bytes of the request body have been read so far.
+    pub received: Cell<u64>,
 }
 
 /// A refusal of httpd's kind: the status it answers with.
@@ -283,6 +285,7 @@ fn resolve(r: Request<'_>, handler: Option<&HandlerScript>) -> Resolved {
         trace: trace::of(r),
         server_timing: config.server_timing.unwrap_or(false),
         queue: Cell::default(),
+        received: Cell::default(),
     }
 }
 

@@ -136,7 +136,12 @@ impl Collector for Groups {
         let text = "Response bodies that have been sent";
         let mut family = encoder.encode_descriptor("wsgi_response_body", text, bytes, MetricType::Counter)?;
         for group in groups {
-            encode_count(&mut family, &[("group", &group.name)], group.figures.bytes)?;
+            encode_count(&mut family, &[("group", &group.name)], group.figures.sent)?;
+        }
+        let text = "Request bodies, as far as they have been read for applications";
+        let mut family = encoder.encode_descriptor("wsgi_request_body", text, bytes, MetricType::Counter)?;
+        for group in groups {
+            encode_count(&mut family, &[("group", &group.name)], group.figures.received)?;
         }
         let text = "From the moment Apache had read a request to the end of its response";
         let family = encoder.encode_descriptor(REQUESTS, text, seconds, MetricType::Histogram)?;

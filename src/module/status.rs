@@ -46,6 +46,7 @@ struct Group {
     threads_per_process: Option<u32>,
     requests: Classes,
     response_body_bytes: u64,
+    request_body_bytes: u64,
     /// Requests that run or wait for a thread.
     active: u32,
     processes: Vec<Process>,
@@ -202,7 +203,8 @@ impl Group {
             processes_configured: options.map(|options| options.processes.unwrap_or(1)),
             threads_per_process: options.map(|options| options.threads),
             requests: figures.statuses.into(),
-            response_body_bytes: figures.bytes,
+            response_body_bytes: figures.sent,
+            request_body_bytes: figures.received,
             active: group.map_or_else(|| u32::try_from(busy).unwrap_or(u32::MAX), |_| board.census().1),
             processes,
             ends: ends.filter(|end| end.count > 0).collect(),

@@ -354,3 +354,102 @@ class TestFailuresThatAreNotOfAnApplication:
         seen = server.get("/").text
         assert "request_exception" not in seen
         assert seen.count("request_started") == 2, "the two that got to the application"
+
+
+OVER = """
+    import json, time
+    import mod_wsgi
+
+    EVENTS = {}
+
+    @mod_wsgi.subscribe_events
+    def record(name, request_data=None, **payload):
+        if request_data is None:
+            return  # the process stops
+        if name == "request_started":
+            request_data["path"] = payload["request_environ"]["PATH_INFO"]
+        EVENTS.setdefault(request_data["path"], []).append([name, payload.get("status"), payload.get("application_time")])
+
+    def hang():
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            time.sleep(0.01)
+
+    def pieces():
+        yield b"begun"
+        hang()
+
+    def application(environ, start_response):
+        path = environ["PATH_INFO"]
+        headers = [("Content-Type", "text/plain")]
+        if path == "/events":
+            start_response("200 OK", headers)
+            return [json.dumps(EVENTS).encode()]
+        if path == "/no-response":
+            hang()
+        start_response("201 Created", headers)
+        if path == "/begun":
+            return pieces()
+        try:
+            hang()
+        except mod_wsgi.RequestTimeout:
+            if path == "/raised-again":
+                raise
+            if path == "/other-exception":
+                raise ValueError("of the application")
+        return [b"in spite of it"]
+"""
+
+
+class TestRequestsWhoseTimeIsOver:
+    """`RequestTimeout` is the server's word, not a fault of the application: it is told as the status, and not as an exception."""
+
+    modes = ("daemon",)
+    mpms = ("event",)
+
+    @staticmethod
+    def configure(site):
+        site.write("over.wsgi", OVER)
+        # The C module looks at the times only where it also looks for deadlocks, as it does by default.
+        site.serve("over.wsgi", options="threads=1 request-timeout=1 interrupt-timeout=10")
+        site.log.allow("WSGI702[56]")
+
+    def events(self, server, path):
+        """The answer to a request, and what was told of it: names, and what its end had as status and time."""
+        answer = server.get(path)
+
+        def told():
+            events = json.loads(server.get("/events").body).get(path, [])
+            return events if "request_finished" in [name for name, *_ in events] else None
+        events = wait_until(told, "the end of the request is told")
+        names, (_, status, seconds) = [name for name, *_ in events], events[-1]
+        assert 1 <= seconds < 10, "it is the limit that ended it"
+        return answer, names, status
+
+    def test_one_that_has_no_response_has_ended_with_504_and_without_an_exception(self, server):
+        answer, names, status = self.events(server, "/no-response")
+        assert names == ["request_started", "request_finished"]
+        assert (answer.status, status) == (504, 504)
+
+    def test_one_whose_response_nobody_has_seen_has_too(self, server):
+        """The status that the application has given is not what the client got."""
+        answer, names, status = self.events(server, "/raised-again")
+        assert names == ["request_started", "response_started", "request_finished"]
+        assert (answer.status, status) == (504, 504)
+
+    def test_one_whose_response_has_begun_keeps_its_status_and_has_no_exception(self, server):
+        answer, names, status = self.events(server, "/begun")
+        assert names == ["request_started", "response_started", "request_finished"]
+        assert (answer.status, status) == (201, 201)
+
+    def test_one_that_goes_on_in_spite_of_it_ends_as_it_likes(self, server):
+        answer, names, status = self.events(server, "/in-spite")
+        assert names == ["request_started", "response_started", "request_finished"]
+        assert (answer.status, answer.body, status) == (201, b"in spite of it", 201)
+
+    def test_what_the_application_raises_instead_is_told_as_an_exception(self, server):
+        """So the exception is missing above because of its type, and not because time was over."""
+        server.log.declare("wsgi:error")
+        answer, names, status = self.events(server, "/other-exception")
+        assert names == ["request_started", "response_started", "request_exception", "request_finished"]
+        assert (answer.status, status) == (500, 201)

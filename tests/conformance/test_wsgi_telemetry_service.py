@@ -481,6 +481,56 @@ class TestWhoReports:
             assert others == set(), "Apache's children have no Python yet"
 
 
+ACCESS = """
+    import os
+    import mod_wsgi
+
+    mod_wsgi.start_recording_metrics()
+
+    def allow_access(environ, host):
+        with open({told!r}, "a") as file:
+            file.write("%d %s %s\\n" % (os.getpid(), mod_wsgi.request_metrics(), mod_wsgi.process_metrics()))
+        return True
+"""
+
+
+@pytest.mark.parametrize("restricted", ["Off", "On"])
+class TestAnApacheChildThatRunsAccessScriptsOnly:
+    """Where applications may run in it, it reports from the moment on that it has Python. With WSGIRestrictEmbedded it has
+    threads that no application will ever use, and a report would have them idle for ever."""
+
+    def test_it_reports_unless_embedded_mode_is_forbidden(self, new_server, restricted):
+        server = new_server("event", "daemon")
+        site = server.site
+        site.one_child()
+        told = site.path("told")
+        told.touch()
+        told.chmod(0o666)
+        access = site.write("access.py", ACCESS.format(told=str(told)))
+        receiver = receive(site)
+        site.write("told.wsgi", APPLICATION)
+        site.add(f"WSGIRestrictEmbedded {restricted}", f"<Location />\nWSGIAccessScript {access}\n</Location>")
+        site.serve("told.wsgi", options="threads=2")
+        server.start()
+        daemon = pid_of(server)
+        child, *figures = told.read_text().split()
+        assert int(child) in server.processes() and int(child) != daemon
+        assert figures == ["None", "None"], "the figures go to the service, also where this process has none to tell"
+        # Of three of the daemon's samples the first may have come before.
+        after = receiver.now()
+        wait_until(lambda: [one.pid for one in receiver.all()[after:] if one.kind == "sample"].count(daemon) >= 3, "time goes by", 20)
+        server.stop()
+        told_by_child = receiver.all(pid=int(child))
+        if restricted == "On":
+            assert told_by_child == []
+            return
+        assert {"started", "sample", "stopping", "stopped"} <= {one.kind for one in told_by_child}
+        samples = [one for one in told_by_child if one.kind == "sample"]
+        assert {one["request_count"] for one in samples} == {0}, "an access script is no request"
+        assert not [one for one in samples if "process_group" in one.fields]
+        assert [one for one in told_by_child if one.kind == "stopped"][0]["lifetime_request_count"] == 0
+
+
 @pytest.mark.ours_only("threads of the process are counted")
 class TestWithout:
     mpms = ("event",)

@@ -12,6 +12,8 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from . import places
 
 HOSTED = ((3, 10), (3, 14))
@@ -67,6 +69,14 @@ def all_found() -> dict[tuple[int, int], Path]:
 
 def hosted() -> dict[tuple[int, int], Path]:
     return {version: python for version, python in all_found().items() if HOSTED[0] <= version <= HOSTED[1]}
+
+
+def with_locks_of_their_own() -> Path:
+    """A Python whose sub-interpreters can have locks of their own: the oldest one. Without one the test is skipped."""
+    newer = {version: python for version, python in hosted().items() if version >= (3, 12)}
+    if not newer:
+        pytest.skip("needs a CPython of at least 3.12, found none; name one in WSGI_TEST_PYTHONS")
+    return newer[min(newer)]
 
 
 def unsupported() -> dict[tuple[int, int], Path]:

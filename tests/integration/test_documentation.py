@@ -58,6 +58,16 @@ class TestDocumentation:
         plain = [name for name in figures if not re.search(r"_(min_us|max_us|buckets)$|^request_threads_|^status_\dxx$", name)]
         assert [name for name in plain if f"`{name}`" not in page] == []
 
+    def test_the_reasons_for_the_end_of_a_process_are_those_of_the_c_module_and_explained(self):
+        of_the_c_module = {
+            "shutdown_signal", "graceful_signal", "eviction_signal", "maximum_requests", "restart_interval", "inactivity_timeout",
+            "request_timeout", "startup_timeout", "deadlock_timeout", "cpu_time_limit", "signal_pipe_error", "script_reload"}
+        given = set(re.findall(r'^    \w+ = "(\w+)", "', read("src", "host", "daemon", "reason.rs"), re.MULTILINE))
+        counted = read("src", "core", "board.rs").partition("ENDS: ")[2].partition("];")[0]
+        sentence = read("docs", "python-api.md").partition("\n`shutdown_reason` is ")[2].partition(";")[0]
+        assert given == of_the_c_module == set(re.findall(r"`(\w+)`", sentence))
+        assert given <= set(re.findall(r'"(\w+)"', counted))
+
     def test_every_option_of_a_daemon_is_explained_twice(self):
         options = re.findall(r'^            "([a-z-]+)" =>', read("src", "core", "daemon_options.rs"), re.MULTILINE)
         assert len(options) >= 45

@@ -1,19 +1,17 @@
 """A real Prometheus (Debian's) reads what SetHandler wsgi-metrics answers, while the server works and is reloaded."""
 
+import http.client
+import itertools
 import json
 import re
-import subprocess
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 
 import pytest
 
 from harness import interpreters, places
 from harness.processes import wait_until
-from harness.site import free_port
+from harness.prometheus import COUNTERS, Prometheus
 
 pytestmark = pytest.mark.ours_only("the C module has no such handler")
 
@@ -24,61 +22,7 @@ APPLICATION = """
         start_response("200 OK", [("Content-Type", "text/plain")])
         return ["{}.{}".format(*sys.version_info).encode()]
 """
-CONFIGURATION = """
-global: {{scrape_interval: 500ms, scrape_timeout: 400ms, evaluation_interval: 500ms}}
-scrape_configs:
-  - job_name: apache
-    metrics_path: /figures
-    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
-rule_files: ["{rules}"]
-"""
-
-
-class Prometheus:
-    """Debian's package on a loopback port, unpacked and not installed."""
-
-    def __init__(self, folder, scraped):
-        try:
-            self.program = places.debian_package("prometheus") / "usr/bin/prometheus"
-        except RuntimeError as error:
-            pytest.skip(f"no Prometheus to scrape with: {error}")
-        self.port = free_port()
-        configuration = folder / "prometheus.yml"
-        rules = places.REPOSITORY / "docs" / "monitoring" / "alerts.yml"
-        configuration.write_text(CONFIGURATION.format(port=scraped, rules=rules))
-        self.log = open(folder / "prometheus.log", "w+")
-        self.process = subprocess.Popen(
-            [self.program, f"--config.file={configuration}", f"--storage.tsdb.path={folder}/data",
-             f"--web.listen-address=127.0.0.1:{self.port}", "--enable-feature=exemplar-storage"],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-
-    def said(self):
-        self.log.seek(0)
-        return self.log.read()
-
-    def ask(self, path, **arguments):
-        address = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(arguments)}"
-        try:
-            with urllib.request.urlopen(address, timeout=10) as answer:
-                return json.load(answer)["data"]
-        except (urllib.error.URLError, ConnectionError):
-            assert self.process.poll() is None, self.said()
-            return None
-
-    def series(self, query):
-        """Labels and the values over the last minutes of each series of a query."""
-        now = time.time()
-        data = self.ask("query_range", query=query, start=now - 120, end=now, step=1)
-        return [(one["metric"], [float(value) for _, value in one["values"]]) for one in data["result"]] if data else []
-
-    def value(self, query):
-        data = self.ask("query", query=query)
-        return sum(float(one["value"][1]) for one in data["result"]) if data else 0
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(20)
-        self.log.close()
+EMBEDDED = "%{GLOBAL}"
 
 
 @pytest.fixture
@@ -92,6 +36,7 @@ def scraped(new_server, tmp_path):
         home = f"python-home={interpreters.virtualenv(python)}"
         site.add(f"WSGIDaemonProcess {name} {home} threads=4",
                  f"WSGIScriptAlias /{name} {script} process-group={name} application-group=%{{GLOBAL}}")
+    site.add(f"WSGIScriptAlias /embedded {script} process-group=%{{GLOBAL}} application-group=%{{GLOBAL}}")
     site.add("WSGITraceContext On", "<Location /figures>\nSetHandler wsgi-metrics\n</Location>")
     server.start()
     prometheus = Prometheus(tmp_path, site.port)
@@ -130,11 +75,9 @@ def test_it_is_scraped_under_load_and_over_reloads_and_no_counter_goes_back(scra
     for name, count in sent.items():
         wait_until(lambda: prometheus.value(f'wsgi_requests_total{{group="{name}",status="2xx"}}') == count,
                    f"all requests of {name} are counted", 20)
-    # Prometheus knows what kind each family is, and calls a counter that goes back a reset.
-    counters = '{__name__=~"wsgi_.*_(total|bucket|count|sum)"}'
-    families = {metric["__name__"] for metric, _ in prometheus.series(counters)}
+    families = {metric["__name__"] for metric, _ in prometheus.series(COUNTERS)}
     assert {"wsgi_requests_total", "wsgi_queue_duration_seconds_bucket", "wsgi_process_ends_total"} <= families
-    assert prometheus.value(f"sum(resets({counters}[5m]))") == 0
+    assert set(prometheus.resets().values()) == {"0"}
     now = time.time()
     traces = prometheus.ask("query_exemplars", query="wsgi_request_duration_seconds_bucket", start=now - 120, end=now)
     assert {one["seriesLabels"]["group"] for one in traces} == set(versions)
@@ -146,6 +89,112 @@ def test_it_is_scraped_under_load_and_over_reloads_and_no_counter_goes_back(scra
     wait_until(lambda: prometheus.value(reloads) == 3, "the reloads are counted", 20)
     kinds = {name: entries[0]["type"] for name, entries in prometheus.ask("metadata").items()}
     assert (kinds["wsgi_requests"], kinds["wsgi_request_duration_seconds"], kinds["wsgi_threads"]) == ("counter", "histogram", "gauge")
+
+
+class Load:
+    """Requests for each group and for embedded mode, one after the other, while httpd may be away."""
+
+    def __init__(self, server, *places):
+        self.server, self.stopped = server, threading.Event()
+        self.answered, self.failed = dict.fromkeys(places, 0), dict.fromkeys(places, 0)
+        self.threads = [threading.Thread(target=self.run, args=(place,)) for place in places]
+
+    def run(self, place):
+        while not self.stopped.is_set():
+            try:
+                succeeded = self.server.get(f"/{place}", timeout=10).status == 200
+            except (OSError, http.client.HTTPException):
+                succeeded = False  # cut off, or nobody listens
+            self.answered[place] += succeeded
+            self.failed[place] += not succeeded
+            time.sleep(0.005)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def is_up(server):
+    try:
+        return server.get("/figures").status == 200
+    except ConnectionError:
+        return False
+
+
+def counted(prometheus, group):
+    """What the counter of successful requests of a group has come to."""
+    return prometheus.value(f'wsgi_requests_total{{group="{group}",status="2xx"}}')
+
+
+def check_counters(prometheus, lives):
+    """No series of a counter goes back from one scrape to the next, but where its group says that counting has begun anew; that
+    has happened so often that there are so many beginnings."""
+    begun = {metric["group"]: samples for metric, samples in prometheus.samples("wsgi_start_time_seconds")}
+    assert set(begun) == {"one", "two", EMBEDDED}
+    for group, samples in begun.items():
+        starts = [samples[at] for at in sorted(samples)]
+        assert starts == sorted(starts) and len(set(starts)) == lives, group
+    series = prometheus.samples(COUNTERS)
+    assert {"wsgi_requests_total", "wsgi_request_duration_seconds_bucket", "wsgi_interpreter_busy_seconds_total",
+            "wsgi_process_ends_total", "wsgi_process_requests_total"} <= {metric["__name__"] for metric, _ in series}
+    for metric, samples in series:
+        starts = begun[metric["group"]]
+        for before, after in itertools.pairwise(sorted(samples)):
+            if starts[before] == starts[after]:
+                assert samples[before] <= samples[after], (metric, before, after)
+    # As Prometheus itself sees it, in what rate() and increase() add up.
+    resets = prometheus.resets()
+    assert resets["wsgi_requests_total"] == str(lives - 1) and max(map(int, resets.values())) == lives - 1
+
+
+def test_no_counter_goes_back_over_restarts_that_cut_requests_off(scraped):
+    """`restart` ends every process but httpd's parent, which keeps the counters, so there is nothing to report."""
+    server, prometheus = scraped
+    wait_until(lambda: prometheus.value("up") == 1, "the first scrape", 30)
+    restarts = 3
+    with Load(server, "one", "two", "embedded") as load:
+        for number in range(1 + restarts):
+            if number:
+                server.restart()
+            before = dict(load.answered)
+            wait_until(lambda: all(load.answered[place] > before[place] + 20 for place in before), "requests are answered", 30)
+            time.sleep(1)  # two scrapes
+    # A request that was cut off may have been counted; a child may have ended between its last answer and the count of it.
+    for place, group in (("one", "one"), ("two", "two"), ("embedded", EMBEDDED)):
+        answered, failed = load.answered[place], load.failed[place]
+        wait_until(lambda: answered - restarts <= counted(prometheus, group) <= answered + failed,
+                   f"all requests of {group} are counted", 20)
+    check_counters(prometheus, lives=1)
+
+
+def test_counters_go_back_with_a_stop_only_and_that_is_told(scraped):
+    server, prometheus = scraped
+    wait_until(lambda: prometheus.value("up") == 1, "the first scrape", 30)
+    answered = []
+    for life in range(3):
+        if life:
+            server.stop()
+            server.start()
+            wait_until(lambda: is_up(server), "httpd answers again")
+        # Fewer each time, so that a counter has gone back whenever it is seen again.
+        for _ in range(30 - 10 * life):
+            for place in ("one", "two", "embedded"):
+                assert server.get(f"/{place}").status == 200
+        answered.append(30 - 10 * life)
+        for group in ("one", "two", EMBEDDED):
+            wait_until(lambda: counted(prometheus, group) == answered[life], f"the requests of {group} are counted", 20)
+    check_counters(prometheus, lives=3)
+    for metric, samples in prometheus.samples('wsgi_requests_total{status="2xx"}'):
+        in_order = [samples[at] for at in sorted(samples)]
+        # What rate() and increase() add up: a value that is below the one before it counts from 0.
+        total = in_order[0] + sum(after - (before if after >= before else 0) for before, after in itertools.pairwise(in_order))
+        assert total == sum(answered), metric
 
 
 def test_the_alert_rules_of_the_documentation_are_understood_and_quiet(scraped):

@@ -20,6 +20,8 @@ APPLICATION = """
         path = environ["PATH_INFO"]
         if path == "/sleep":
             time.sleep(0.3)
+        if path.startswith("/read"):
+            environ["wsgi.input"].read(int(path[5:] or -1))
         status = path[1:] + " Status" if path[1:].isdigit() else "200 OK"
         start_response(status, [("Content-Type", "text/plain")])
         return [b"0123456789"]
@@ -55,7 +57,7 @@ def requests(page, group):
 
 def configure(site):
     site.write("app.wsgi", APPLICATION)
-    site.add("<Location /figures>\nSetHandler wsgi-metrics\n</Location>")
+    site.add("WSGIChunkedRequest On", "<Location /figures>\nSetHandler wsgi-metrics\n</Location>")
     site.serve("app.wsgi", options="threads=4")
 
 
@@ -68,7 +70,8 @@ class TestMetrics:
         return "%{GLOBAL}" if site.embedded else "app"
 
     def test_the_families_are_these(self, server, site):
-        families = {"wsgi_requests": "counter", "wsgi_start_time_seconds": "gauge", "wsgi_response_body_bytes": "counter", "wsgi_request_duration_seconds": "histogram",
+        families = {"wsgi_requests": "counter", "wsgi_start_time_seconds": "gauge", "wsgi_response_body_bytes": "counter",
+                    "wsgi_request_body_bytes": "counter", "wsgi_request_duration_seconds": "histogram",
                     "wsgi_application_duration_seconds": "histogram", "wsgi_queue_duration_seconds": "histogram",
                     "wsgi_interpreter_requests": "counter", "wsgi_interpreter_busy_seconds": "counter",
                     "wsgi_process_resident_memory_bytes": "gauge", "wsgi_process_start_time_seconds": "gauge",
@@ -90,6 +93,33 @@ class TestMetrics:
         for _ in range(3):
             server.get("/")
         assert count() - before == 30
+
+    @pytest.mark.parametrize("sent", ["whole", "in chunks"])
+    @pytest.mark.parametrize("length", [0, 1, 5_000, 300_000])
+    def test_bytes_of_request_bodies_are_those_that_were_read(self, server, site, length, sent):
+        def count():
+            return Page(server)("wsgi_request_body_bytes_total", group=self.group(site))
+        before, body = count(), b"x" * length
+        for _ in range(2):
+            assert server.post("/read", body if sent == "whole" else [body[:10], body[10:]] if body else []).status == 200
+        assert count() - before == 2 * length
+
+    def test_a_body_that_the_application_leaves_counts_as_far_as_it_was_read(self, server, site):
+        """Of a large one that is what the application has asked for, and what a daemon gets along with the request."""
+        def count():
+            return Page(server)("wsgi_request_body_bytes_total", group=self.group(site))
+        before = count()
+        assert server.post("/read100", b"x" * 1_000_000).status == 200
+        assert 100 <= count() - before < 500_000
+
+    def test_bodies_of_responses_are_not_bodies_of_requests(self, server, site):
+        before = Page(server)
+        server.post("/read", b"12345")
+        server.get("/")
+        after = Page(server)
+        grown = [after(f"wsgi_{kind}_body_bytes_total", group=self.group(site)) - before(f"wsgi_{kind}_body_bytes_total", group=self.group(site))
+                 for kind in ("request", "response")]
+        assert grown == [5, 20]
 
     @pytest.mark.parametrize("name", ["wsgi_request_duration_seconds", "wsgi_application_duration_seconds"])
     def test_times_are_in_buckets(self, server, site, name):
@@ -191,6 +221,63 @@ def test_who_waits_for_a_thread_is_told_as_queued(new_server):
     name = "wsgi_queue_duration_seconds"
     assert after(f"{name}_count", group="app") - before(f"{name}_count", group="app") == 2
     assert 0.2 <= after(f"{name}_sum", group="app") - before(f"{name}_sum", group="app") < 2
+
+
+class TestRestrictedChildren:
+    """Apache's children have Python for an access script, and no application."""
+
+    modes = ("daemon",)
+    mpms = ("event", "prefork")
+
+    @staticmethod
+    def configure(site):
+        access = site.write("access.py", """
+            def allow_access(environ, host):
+                return environ["PATH_INFO"] != "/404"
+        """)
+        script = site.write("app.wsgi", APPLICATION)
+        site.add("WSGIRestrictEmbedded On", "WSGIDaemonProcess app threads=4", "<Location /figures>\nSetHandler wsgi-metrics\n</Location>",
+                 "<Location /state>\nSetHandler wsgi-status\n</Location>",
+                 f"<Location /app>\nWSGIAccessScript {access}\n</Location>",
+                 f"WSGIScriptAlias /app {script} process-group=app application-group=%{{GLOBAL}}",
+                 f"WSGIScriptAlias /embedded {script} process-group=%{{GLOBAL}} application-group=%{{GLOBAL}}")
+
+    def of_embedded_mode(self, page):
+        return {sample: value for (sample, labels), value in page.samples.items()
+                if dict(labels)["group"] == "%{GLOBAL}" and value and sample != "wsgi_start_time_seconds"}
+
+    def test_a_request_counts_where_it_is_answered_and_an_access_script_nowhere(self, server):
+        before = Page(server)
+        for _ in range(3):
+            assert server.get("/app/").status == 200
+        after = Page(server)
+        assert requests(after, "app")["2"] - requests(before, "app")["2"] == 3
+        assert self.of_embedded_mode(after) == self.of_embedded_mode(before)
+        assert [pid for pid in server.processes() if "libpython" in processes.maps(pid) and "/mod_mpm_" in processes.maps(pid)], \
+            "a child has run the script"
+
+    def test_a_request_that_the_script_turns_away_has_not_got_to_a_group(self, server):
+        server.get("/app/")
+        before = Page(server)
+        assert server.get("/app/404").status == 403
+        server.log.expect("WSGI0057")
+        after = Page(server)
+        for group in ("app", "%{GLOBAL}"):
+            assert requests(after, group) == requests(before, group)
+
+    def test_a_child_is_no_process_of_embedded_mode(self, server):
+        server.get("/app/")
+        page = Page(server)
+        assert {dict(labels)["group"] for name, labels in page.samples if name.startswith("wsgi_process_")} == {"app"}
+        (embedded,) = [group for group in json.loads(server.get("/state?format=json").text)["groups"] if group["mode"] == "embedded"]
+        assert embedded["processes"] == []
+
+    def test_a_request_for_embedded_mode_is_counted_as_refused(self, server):
+        before = Page(server)
+        assert server.get("/embedded/").status == 500
+        server.log.expect("WSGI0143")
+        after = Page(server)
+        assert requests(after, "%{GLOBAL}")["5"] - requests(before, "%{GLOBAL}")["5"] == 1
 
 
 class TestActive:

@@ -1,5 +1,6 @@
 """SetHandler wsgi-status: the page for an administrator, as JSON and in a browser."""
 
+import html
 import json
 import os
 import re
@@ -64,6 +65,14 @@ ENDING = """
             os._exit(70)
         if what == "/sleep":
             time.sleep(seconds)
+        if what == "/deaf":
+            # As a program does that closes all descriptors it does not know.
+            for number in os.listdir("/proc/self/fd"):
+                try:
+                    if os.readlink("/proc/self/fd/" + number).startswith("pipe:"):
+                        os.close(int(number))
+                except OSError:
+                    pass
         if what == "/lock":
             ctypes.PyDLL(None).sleep(20)
         if what == "/spin":
@@ -154,12 +163,93 @@ class TestJson:
         assert abs(fault["time"] - time.time()) < 10
         assert fault["local_time"] == time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(fault["time"]))
 
+    def test_bytes_of_bodies_are_told_by_their_direction(self, server, site):
+        def counts():
+            group = group_of(server, self.name(site))
+            return group["request_body_bytes"], group["response_body_bytes"]
+        before = counts()
+        assert server.post("/read", b"12345").status == 200
+        assert [now - then for now, then in zip(counts(), before)] == [5, 10]
+
     def test_interpreters_are_told_with_their_requests(self, server, site):
         def count():
             return sum(one["requests"]["2xx"] for one in group_of(server, self.name(site))["interpreters"] if one["name"] == "")
         before = count()
         server.get("/")
         assert count() == before + 1
+
+
+class Look:
+    """The busy threads on the page, and between which two moments they were looked at."""
+
+    def __init__(self, server, form):
+        self.earliest = time.time()
+        if form == "json":
+            found = [(thread["request"], thread["state"], thread["seconds"])
+                     for group in report(server)["groups"] for thread in busy(group)]
+        else:
+            shown = re.findall(r'<div><code>(.*?)</code> <span class="soft">(\w+) for (\S+) s</span></div>', server.get("/state").text)
+            found = [(html.unescape(request), state, float(seconds)) for request, state, seconds in shown]
+        self.latest = time.time()
+        self.threads = {request: (state, seconds) for request, state, seconds in found}
+        assert len(self.threads) == len(found), found
+
+    def seconds(self, request):
+        return self.threads[request][1]
+
+
+@pytest.mark.parametrize("form", ["json", "html"])
+class TestWhatABusyThreadDoesAndForHowLong:
+    """What an administrator opens the page for; the time is compared with the clock, from outside."""
+
+    mpms = ("event", "prefork")
+    EXACT = 0.02
+    """The page shows hundredths of a second."""
+
+    @staticmethod
+    def configure(site):
+        site.write("app.wsgi", APPLICATION)
+        site.add(LOCATION)
+        site.serve("app.wsgi", options="threads=4")
+
+    def test_it_is_told_by_its_request_line_and_its_time_is_that_which_has_passed(self, server, form):
+        line, path = "GET /sleep/<a>&b?2 HTTP/1.1", "/sleep/<a>&b?2"
+        sent = time.time()
+        with Background(lambda: server.get(path)):
+            wait_until(lambda: line in Look(server, form).threads, "the request is seen")
+            seen = time.time()
+            first = Look(server, form)
+            # As long as a person looks away.
+            time.sleep(0.8)
+            second = Look(server, form)
+        for look in (first, second):
+            assert look.threads.keys() == {line} and look.threads[line][0] == "application"
+            assert look.earliest - seen - self.EXACT <= look.seconds(line) <= look.latest - sent + self.EXACT
+        grown = second.seconds(line) - first.seconds(line)
+        assert second.earliest - first.latest - self.EXACT <= grown <= second.latest - first.earliest + self.EXACT
+        wait_until(lambda: not Look(server, form).threads, "its end is seen")
+
+    def test_of_two_each_has_its_own_line_and_its_own_time(self, server, form):
+        older, younger = "GET /sleep/older?2 HTTP/1.1", "GET /sleep/younger?1 HTTP/1.1"
+        with Background(lambda: server.get("/sleep/older?2")):
+            wait_until(lambda: older in Look(server, form).threads, "the first one is seen")
+            time.sleep(0.5)
+            sent = time.time()
+            with Background(lambda: server.get("/sleep/younger?1")):
+                wait_until(lambda: younger in Look(server, form).threads, "the second one is seen")
+                look = Look(server, form)
+        assert look.threads.keys() == {older, younger}
+        assert look.seconds(younger) <= look.latest - sent + self.EXACT
+        assert look.seconds(older) >= look.seconds(younger) + 0.5 - self.EXACT
+
+    def test_the_time_of_a_thread_begins_anew_with_its_next_request(self, server, form):
+        with server.keep_alive() as connection:
+            for number in range(2):
+                sent = time.time()
+                with Background(lambda: connection.request("GET", f"/sleep/{number}?0.6")):
+                    wait_until(lambda: Look(server, form).threads, "the request is seen")
+                    look = Look(server, form)
+                assert look.seconds(f"GET /sleep/{number}?0.6 HTTP/1.1") <= look.latest - sent + self.EXACT
 
 
 class TestPage:
@@ -268,6 +358,7 @@ class TestFaults:
         ("deadlock_timeout", "deadlock-timeout=1", ["/lock"]),
         ("cpu_time_limit", "cpu-time-limit=1", ["/spin?3"]),
         ("startup_timeout", "startup-timeout=1", ["/never"]),
+        ("signal_pipe_error", "", ["/deaf", "/"]),
         ("exit", "", ["/exit"]),
         ("eviction_signal", "eviction-timeout=5", [signal.SIGUSR1]),
         ("graceful_signal", "", [signal.SIGUSR1]),

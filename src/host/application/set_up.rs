@@ -62,7 +62,7 @@ pub fn set_up<'py>(
     };
     put_members(&module, state, launch, application_group)?;
     let is_service = !launch.process_group.is_empty() && launch.threads == 0;
-    if launch.telemetry.is_some() && !is_service {
+    if launch.telemetry.is_some() && !is_service && !launch.restrict_embedded {
         state.collections.watch(&module)?;
     }
 

@@ -49,6 +49,8 @@ reasons! {
     StartupTimeout = "startup_timeout", "no script could be loaded within startup-timeout";
     /// deadlock-timeout.
     Deadlock = "deadlock_timeout", "its interpreter stood still for deadlock-timeout";
+    /// Somebody has closed the pipe that signals come through.
+    SignalPipe = "signal_pipe_error", "signals do not reach it any more";
     /// A changed script.
     ScriptReload = "script_reload", "a script has changed";
 }

@@ -16,6 +16,7 @@ use crate::ignore;
 use crate::log;
 use mod_wsgi_core::wire::LogLevel;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,9 +47,10 @@ fn haste(reason: Reason) -> Haste {
 }
 
 /// Waits until there is something to look at, or until a time.
-fn wait(service: &Service, control: Option<&Control>, signals: &OwnedFd, until: Option<Instant>) {
+fn wait(service: &Service, control: Option<&Control>, signals: Option<&OwnedFd>, until: Option<Instant>) {
     let news = service.news();
-    let mut files = vec![PollFd::new(&news, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+    let mut files = vec![PollFd::new(&news, PollFlags::IN)];
+    files.extend(signals.map(|signals| PollFd::new(signals, PollFlags::IN)));
     let control = control.map(Control::as_fd);
     if let Some(control) = &control {
         files.push(PollFd::new(control, PollFlags::IN));
@@ -61,10 +63,24 @@ fn wait(service: &Service, control: Option<&Control>, signals: &OwnedFd, until: 
 }
 
 /// The signals that have come.
-fn signalled(signals: &OwnedFd) -> Vec<i32> {
+///
+/// # Errors
+/// None can come any more: the application has closed descriptors that are not its own.
+fn signalled(signals: &OwnedFd) -> rustix::io::Result<Vec<i32>> {
     let mut numbers = [0; 64];
-    let length = rustix::io::read(signals, &mut numbers).unwrap_or(0);
-    numbers.iter().take(length).copied().map(i32::from).collect()
+    let length = match rustix::io::read(signals, &mut numbers) {
+        Ok(0) => return Err(Errno::PIPE),
+        Err(Errno::AGAIN | Errno::INTR) => 0,
+        read => read?,
+    };
+    Ok(numbers.iter().take(length).copied().map(i32::from).collect())
+}
+
+/// There are no signals any more.
+fn deaf(error: Errno) -> Reason {
+    let text = format!("WSGI0023: signals cannot be read any more, and this process is replaced: {error}");
+    log::write(LogLevel::Error, &text);
+    Reason::SignalPipe
 }
 
 /// Tells applications of the signals that are theirs.
@@ -129,10 +145,10 @@ pub fn serve_until_the_end(
     let mut announcer = Announcer::new(service);
     let mut renewed = false;
     while !service.is_retiring() {
-        wait(service, Some(control), signals, timers.next().map(|left| Instant::now() + left));
+        wait(service, Some(control), Some(signals), timers.next().map(|left| Instant::now() + left));
         let numbers = signalled(signals);
-        pass_on(&mut announcer, &numbers);
-        match asked_for(&numbers) {
+        pass_on(&mut announcer, numbers.as_deref().unwrap_or_default());
+        match numbers.map_or_else(|error| Some(deaf(error)), |numbers| asked_for(&numbers)) {
             Some(Reason::Graceful) if launch.eviction_timeout > 0 => service.retire(Reason::Evicted),
             Some(reason) => service.retire(reason),
             None => timers.act(),
@@ -169,6 +185,8 @@ pub fn serve_until_the_end(
 /// Gives the running requests their time, and callbacks.
 fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector, announcer: &Announcer<'_>) {
     let launch = service.interpreters.launch();
+    // A pipe that is closed would end every wait at once.
+    let signals = Some(signals).filter(|_| service.reason() != Some(Reason::SignalPipe));
     let (limit, mut haste) = (after(Instant::now(), launch.shutdown_timeout), service.reason().map(haste));
     let graceful = match haste {
         Some(Haste::Evicted) => launch.eviction_timeout,
@@ -189,7 +207,8 @@ fn finish(service: &Service, signals: &OwnedFd, inspector: &Inspector, announcer
     let is_told = || announcer.is_done() || inspector.away().is_some_and(|away| away > LAST_WORDS);
     while !(service.is_idle() && is_told()) && until.is_none_or(|until| Instant::now() < until) {
         wait(service, None, signals, until);
-        if asked_for(&signalled(signals)) == Some(Reason::Told) && haste != Some(Haste::Prompt) {
+        let numbers = signals.and_then(|signals| signalled(signals).ok()).unwrap_or_default();
+        if asked_for(&numbers) == Some(Reason::Told) && haste != Some(Haste::Prompt) {
             haste = Some(Haste::Prompt);
             let limit = after(Instant::now(), launch.shutdown_timeout);
             watch(limit);

@@ -1,5 +1,6 @@
 //! The request body, read through httpd's input filters.
 
+use std::cell::Cell;
 use std::mem::MaybeUninit;
 
 use super::ffi;
@@ -23,13 +24,14 @@ pub struct Body<'r> {
     request: Request<'r>,
     /// Null until the first read.
     brigade: *mut ffi::apr_bucket_brigade,
+    received: &'r Cell<u64>,
 }
 
 impl<'r> Body<'r> {
-    /// The body of a request; nothing is read yet.
+    /// The body of a request; nothing is read yet. What is read adds its bytes to `received`.
     #[must_use]
-    pub fn new(request: Request<'r>) -> Self {
-        Self { request, brigade: std::ptr::null_mut() }
+    pub fn new(request: Request<'r>, received: &'r Cell<u64>) -> Self {
+        Self { request, brigade: std::ptr::null_mut(), received }
     }
 
     /// Reads up to `limit` bytes and appends them to `out`; waits for the first ones if `wait`.
@@ -61,6 +63,7 @@ impl<'r> Body<'r> {
                 self.take(room, wait)
             };
             ffi::apr_brigade_cleanup(self.brigade.cast());
+            self.received.set(self.received.get() + answer.0 as u64);
             answer
         }
     }

@@ -153,7 +153,7 @@ impl<'x> Exchange<'x> {
             times,
             connection,
             response,
-            body: Body::new(request),
+            body: Body::new(request, &resolved.received),
             heard: false,
             body_left: false,
             sendfile: resolved.enable_sendfile,

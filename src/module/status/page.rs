@@ -116,7 +116,10 @@ fn section(report: &Report, group: &Group) -> Markup {
                 @if let Some(user) = &group.user { ", as " (user) }
                 @if let Some(python) = &group.python { ", " code { (python) } }
             }
-            p { (classes(&group.requests)) ", " (bytes(group.response_body_bytes)) " of response bodies" }
+            p {
+                (classes(&group.requests)) ", " (bytes(group.request_body_bytes)) " of request bodies, "
+                (bytes(group.response_body_bytes)) " of response bodies"
+            }
             @if !group.processes.is_empty() { (processes(report, &group.processes)) }
             @if !group.ends.is_empty() {
                 p { "Processes that ended: "

@@ -1,5 +1,6 @@
 //! What a host may ask of httpd during a request in embedded mode, as C functions.
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 
@@ -35,13 +36,19 @@ enum BodyState {
 }
 
 impl<'r> Bridge<'r> {
-    /// The bridge of a request.
-    pub fn new(request: Request<'r>, sendfile: bool, passes_request: bool, server_timing: bool) -> Self {
+    /// The bridge of a request; `received` is as for [`Body::new`].
+    pub fn new(
+        request: Request<'r>,
+        received: &'r Cell<u64>,
+        sendfile: bool,
+        passes_request: bool,
+        server_timing: bool,
+    ) -> Self {
         Self {
             request,
             response: Response::new(request, false).timed(server_timing),
             completed: None,
-            body: Body::new(request),
+            body: Body::new(request, received),
             body_state: BodyState::Open,
             read_error: String::new(),
             sendfile,

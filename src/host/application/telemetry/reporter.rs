@@ -45,7 +45,7 @@ struct Reporter {
 /// Starts to report, if that is configured. Called detached, before the process takes requests.
 pub fn start(interpreters: &'static Interpreters) {
     let launch = interpreters.launch();
-    let Some(settings) = &launch.telemetry else { return };
+    let Some(settings) = launch.telemetry.as_ref().filter(|_| !launch.restrict_embedded) else { return };
     let sender = match Sender::new(&settings.path) {
         Ok(sender) => sender,
         Err(error) => {

@@ -1,7 +1,7 @@
 //! Requests that run, or have run, for long: those of `WSGISlowRequests`.
 //!
-//! Each thread notes the request that it runs, in a place of its own that the reporter looks at. Without a threshold it costs a
-//! request one look at a number.
+//! Each thread notes the request that it runs, in a place of its own that the reporter looks at, once in an interval. Without a
+//! threshold it costs a request looks at a number, with one four locks that nobody else wants then, and a copy of its environ.
 //!
 //! Differs from mod_wsgi: requests under the prefork MPM are among them. Test: test_wsgi_slow_requests.py.
 
