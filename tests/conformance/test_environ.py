@@ -1,4 +1,6 @@
-"""The environ that an application gets. Source: PEP 3333, "environ Variables"; the C module's mod_wsgi.* keys."""
+"""The environ that an application gets. Sources: PEP 3333, "environ Variables", "Server Extension APIs" and "Application
+Configuration"; the C module's mod_wsgi.* keys.
+"""
 
 import json
 
@@ -29,7 +31,7 @@ class TestEnviron:
     @staticmethod
     def configure(site):
         site.write("environ.wsgi", APPLICATION)
-        site.add("SetEnv FROM_CONFIGURATION here")
+        site.add("SetEnv FROM_CONFIGURATION here", "SetEnv the_app.configval1 something")
         site.serve("environ.wsgi", at="/at")
 
     def test_the_keys_of_pep_3333_are_there(self, server, site):
@@ -125,7 +127,9 @@ class TestEnviron:
         assert (seen["PATH_INFO"], seen["QUERY_STRING"], seen["HTTP_X_NAME"]) == ("/\xe4\xf6", "%E4", "\xe4")
 
     def test_variables_of_setenv_are_there(self, server):
-        assert environ(server.get("/at"))["FROM_CONFIGURATION"] == "here"
+        """An administrator configures applications with them, also with names that have dots."""
+        seen = environ(server.get("/at"))
+        assert (seen["FROM_CONFIGURATION"], seen["the_app.configval1"]) == ("here", "something")
 
     def test_any_method_reaches_the_application(self, server):
         for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"):
@@ -164,6 +168,11 @@ class TestEveryKey:
     def test_these_keys_are_there_and_no_others(self, server):
         found = set(environ(server.get("/path"))) - {"type of environ", "pid", "mod_wsgi.connection_id"}
         assert found == set(KEYS.split())
+
+    def test_what_is_neither_cgi_nor_wsgi_begins_with_the_name_of_its_server(self, server):
+        """So that no variable of another server, or of a middleware, can be meant."""
+        extensions = [name for name in environ(server.get("/path")) if "." in name and not name.startswith("wsgi.")]
+        assert extensions and {name.partition(".")[0] for name in extensions} == {"mod_wsgi", "apache"}
 
     @pytest.mark.since((6, 1, 1), "older versions have texts and other keys")
     def test_times_are_in_order_and_numbers_are_numbers(self, server, site):

@@ -1,4 +1,4 @@
-"""start_response, iteration and close(). Source: PEP 3333, "The start_response() Callable" and "Handling ... close()"."""
+"""start_response, iteration and close(). Sources: PEP 3333, "Specification Details" and "The start_response() Callable"."""
 
 import time
 

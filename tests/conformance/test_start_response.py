@@ -1,6 +1,7 @@
 """start_response() and write(): order, arguments, errors. Source: PEP 3333, "The start_response() Callable"."""
 
 import json
+from urllib.parse import urlencode
 
 import pytest
 
@@ -11,6 +12,7 @@ APPLICATION = """
     import json
     import os
     import sys
+    from urllib.parse import parse_qsl
 
     OK = [("Content-Type", "text/plain")]
 
@@ -108,7 +110,8 @@ APPLICATION = """
         return ["\\n".join(said).encode()]
 
     def length(environ, start_response):
-        write = start_response("200 OK", [("Content-Length", environ["HTTP_X_LENGTH"])])
+        lengths = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)
+        write = start_response("200 OK", [("Content-Length", value) for _, value in lengths])
         said = outcome(write, b"four")
         if said.startswith("returned"):
             return []
@@ -232,23 +235,49 @@ class TestContentLength:
         site.write("start.wsgi", APPLICATION)
         site.serve("start.wsgi")
 
-    @pytest.mark.parametrize("length", ["three", "-1", "4,4", "0x4", "4.0", "99999999999999999999"])
+    def answer(self, server, *lengths):
+        """What comes of b"four" behind these headers. They travel in the query: httpd trims the headers of a request."""
+        return server.get("/length?" + urlencode([("length", length) for length in lengths]))
+
+    def refused(self, server, *lengths):
+        answer = self.answer(server, *lengths)
+        assert (answer.status, kinds(answer.text), answer.headers["Content-Length"] in lengths) == (200, ["ValueError"], False)
+        return answer.text
+
+    @pytest.mark.parametrize("length", ["three", "-1", "4,4", "4, 5", "0x4", "4.0", "99999999999999999999", " ", "4 ", "4\t"])
     def test_one_that_is_no_number_of_bytes_is_a_valueerror_of_write(self, server, length):
-        answer = server.get("/length", {"X-Length": length})
-        assert (answer.status, kinds(answer.text)) == (200, ["ValueError"])
+        said = self.refused(server, length)
         if under_test.OURS:
-            assert answer.text == "ValueError: Content-Length is not a length in bytes"
+            assert said == "ValueError: Content-Length is not a length in bytes"
         elif under_test.version() >= (6, 1, 1):
-            assert answer.text == f"ValueError: invalid Content-Length header value: '{length}'"
+            assert said == f"ValueError: invalid Content-Length header value: '{length}'"
 
     def test_leading_zeros_are_taken(self, server):
-        answer = server.get("/length", {"X-Length": "0004"})
+        answer = self.answer(server, "0004")
         assert (answer.status, answer.complete, answer.body) == (200, True, b"four")
 
-    @pytest.mark.ours_only("the C module takes what its number parser takes, and sends it on as it is")
-    def test_a_sign_or_nothing_is_no_length(self, server):
-        for length in ("+4", ""):
-            assert server.get("/length", {"X-Length": length}).text == "ValueError: Content-Length is not a length in bytes"
+    @pytest.mark.parametrize("length, number", [("+4", 4), (" 4", 4), ("\t4", 4), ("", 0), ("-0", 0)])
+    def test_a_sign_a_blank_in_front_or_nothing_is_no_length(self, server, length, number):
+        """The C module takes what strtoll() takes, and what the client gets is the number that it found."""
+        if under_test.OURS:
+            assert self.refused(server, length) == "ValueError: Content-Length is not a length in bytes"
+        else:
+            answer = self.answer(server, length)
+            assert (answer.status, answer.headers.get_all("Content-Length"), answer.body) == (200, [str(number)], b"four"[:number])
+
+    @pytest.mark.parametrize("lengths", [("4", "4"), ("5", "4"), ("3", "4"), ("0", "4")])
+    def test_of_several_the_last_counts_and_one_is_sent(self, server, lengths):
+        answer = self.answer(server, *lengths)
+        assert (answer.status, answer.headers.get_all("Content-Length"), answer.body) == (200, ["4"], b"four")
+
+    @pytest.mark.parametrize("lengths", [("four", "4"), ("4,4", "4", "4")])
+    def test_one_of_several_that_is_no_length_is_not_passed_over(self, server, lengths):
+        self.refused(server, *lengths)
+
+    @pytest.mark.ours_only("the C module takes a sign, or nothing, for a number, and answers with the first length if the last is wrong")
+    @pytest.mark.parametrize("lengths", [("+4", "4"), ("", "4"), ("4", ""), ("4", "four")])
+    def test_wherever_it_stands_one_wrong_length_is_a_valueerror(self, server, lengths):
+        self.refused(server, *lengths)
 
 
 class TestOrder:

@@ -113,5 +113,7 @@ class TestEnviron:
             assert (seen["mod_wsgi.process_group"], seen["mod_wsgi.application_group"]) == ("", interpreter)
 
     @pytest.mark.ours_only("the C module shows it, and a program that is started with it takes it for a setting")
-    def test_a_proxy_header_is_no_variable(self, server, site):
-        assert "HTTP_PROXY" not in self.seen(server, site, "/main", {"Proxy": "http://192.0.2.1/"})[1]
+    @pytest.mark.parametrize("name", ["Proxy", "proxy", "PROXY"])
+    def test_a_proxy_header_is_no_variable(self, server, site, name):
+        seen = [self.seen(server, site, path, {name: "http://192.0.2.1/", "X-One": "1"})[1] for path in ("/main", "/grouped")]
+        assert [(shown.get("HTTP_PROXY"), shown["HTTP_X_ONE"]) for shown in seen] == 2 * [(None, "1")]

@@ -13,6 +13,8 @@ GROUPS = """
     def groups_for_user(environ, user):
         if user == "fails":
             raise RuntimeError("the group script failed")
+        if user == "checks":
+            return ["staff"] if environ.get("HTTP_X_OTHER") == "there" and "HTTP_PROXY" not in environ else []
         return {"ann": ["staff", "writers"], "bob": (b"readers",), "one": 5, "none": None}.get(user, [])
 """
 HELLO = """
@@ -59,8 +61,9 @@ class TestAuthGroupScript:
         """)
         site.log.allow("authz_core:error", "wsgi:error")
 
-    def status(self, server, place, user):
-        return server.get(place, {"Authorization": "Basic " + base64.b64encode(f"{user}:x".encode()).decode()}).status
+    def status(self, server, place, user, headers=None):
+        credentials = {"Authorization": "Basic " + base64.b64encode(f"{user}:x".encode()).decode()}
+        return server.get(place, credentials | (headers or {})).status
 
     def test_a_member_gets_in_and_another_user_does_not(self, server):
         assert (self.status(server, "/staff", "ann"), self.status(server, "/staff", "bob")) == (200, 401)
@@ -78,3 +81,10 @@ class TestAuthGroupScript:
 
     def test_without_a_user_there_is_a_question(self, server):
         assert server.get("/staff").status == 401
+
+    @pytest.mark.ours_only("the C module shows it, and a program that is started with it takes it for a setting")
+    @pytest.mark.parametrize("name", ["Proxy", "proxy", "PROXY"])
+    def test_a_proxy_header_is_no_variable_of_the_group_script(self, server, name):
+        """CVE-2016-5385. The user `checks` is a member if the script sees the other header, and not this one."""
+        assert self.status(server, "/staff", "checks", {name: "http://192.0.2.1/", "X-Other": "there"}) == 200
+        assert self.status(server, "/staff", "checks") == 401

@@ -10,7 +10,12 @@ from harness import httpd_program
 USERS = """
     import hashlib
 
+    def has_no_proxy(environ):
+        return environ.get("HTTP_X_OTHER") == "there" and "HTTP_PROXY" not in environ
+
     def check_password(environ, user, password):
+        if user == "checks":
+            return has_no_proxy(environ)
         if user == "fails":
             raise RuntimeError("the auth script failed")
         if user == "renamed":
@@ -22,7 +27,7 @@ USERS = """
         return password == "secret"
 
     def get_realm_hash(environ, user, realm):
-        if user == "ann":
+        if user == "ann" or user == "checks" and has_no_proxy(environ):
             return hashlib.md5(f"{user}:{realm}:secret".encode()).hexdigest()
         return None
 """
@@ -58,6 +63,13 @@ class TestAuthUserScript:
                 WSGIAuthUserScript {users} application-group=named
                 Require user ann
             </Location>
+            <Location /interpreter>
+                AuthType Basic
+                AuthName "a realm"
+                AuthBasicProvider wsgi
+                WSGIAuthUserScript {users} application-group=named
+                Require valid-user
+            </Location>
             <Location /digest>
                 AuthType Digest
                 AuthName "a realm"
@@ -89,15 +101,26 @@ class TestAuthUserScript:
         assert server.get("/basic", basic(user, "secret")).status == 500
         server.log.declare("wsgi:error")
 
-    def test_digest_authentication_asks_for_the_hash(self, server):
+    def digest(self, server, password, user="ann", headers=None):
         challenge = server.get("/digest").headers["WWW-Authenticate"]
         nonce = challenge.partition('nonce="')[2].partition('"')[0]
 
-        def answer(password):
-            def md5(text):
-                return hashlib.md5(text.encode()).hexdigest()
-            response = md5(f"{md5(f'ann:a realm:{password}')}:{nonce}:00000001:abc:auth:{md5('GET:/digest')}")
-            return server.get("/digest", {"Authorization": f'Digest username="ann", realm="a realm", nonce="{nonce}", uri="/digest", '
-                                                           f'qop=auth, nc=00000001, cnonce="abc", response="{response}"'})
-        assert answer("secret").text == repr(("ann", "Digest", None))
-        assert answer("wrong").status == 401
+        def md5(text):
+            return hashlib.md5(text.encode()).hexdigest()
+        response = md5(f"{md5(f'{user}:a realm:{password}')}:{nonce}:00000001:abc:auth:{md5('GET:/digest')}")
+        answer = f'Digest username="{user}", realm="a realm", nonce="{nonce}", uri="/digest", '
+        answer += f'qop=auth, nc=00000001, cnonce="abc", response="{response}"'
+        return server.get("/digest", {"Authorization": answer} | (headers or {}))
+
+    def test_digest_authentication_asks_for_the_hash(self, server):
+        assert self.digest(server, "secret").text == repr(("ann", "Digest", None))
+        assert self.digest(server, "wrong").status == 401
+
+    @pytest.mark.ours_only("the C module shows it, and a program that is started with it takes it for a setting")
+    @pytest.mark.parametrize("name", ["Proxy", "proxy", "PROXY"])
+    def test_a_proxy_header_is_no_variable_of_either_function(self, server, name):
+        """CVE-2016-5385. The user `checks` gets in if the function sees the other header, and not this one."""
+        headers = {name: "http://192.0.2.1/", "X-Other": "there"}
+        for place in ("/basic", "/interpreter"):
+            assert server.get(place, basic("checks", "x") | headers).status == 200
+        assert self.digest(server, "secret", "checks", headers).text == repr(("checks", "Digest", None))

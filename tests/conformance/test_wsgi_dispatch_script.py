@@ -6,6 +6,8 @@ import pytest
 
 DISPATCH = """
     def asked(environ, name):
+        if "HTTP_PROXY" in environ:
+            raise KeyError("HTTP_PROXY is there")
         return environ.get("HTTP_X_" + name)
 
     def process_group(environ):
@@ -71,6 +73,12 @@ class TestDispatch:
     def test_their_choice_wins_over_the_option_of_an_alias(self, server):
         assert self.seen(server, "/option")[1] == "fixed"
         assert self.seen(server, "/option", Application="chosen")[1] == "chosen"
+
+    @pytest.mark.parametrize("name", ["Proxy", "proxy", "PROXY"])
+    def test_a_proxy_header_is_no_variable_of_the_dispatch_script(self, server, name):
+        """CVE-2016-5385. Each of the three functions would fail if it saw it."""
+        answer = server.get("/dispatched", {name: "http://192.0.2.1/", "X-Application": "named", "X-Callable": "other"})
+        assert answer.status == 200 and json.loads(answer.body)[1:] == ["named", "other", "other"]
 
     def test_a_choice_is_expanded(self, server, site):
         assert self.seen(server, "/dispatched", Application="%{SERVER}")[1] == f"localhost:{site.port}"

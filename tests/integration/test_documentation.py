@@ -8,6 +8,7 @@ import pytest
 from harness.places import REPOSITORY
 
 DIRECTIVES = tomllib.loads((REPOSITORY / "tests" / "conformance" / "directives.toml").read_text())["directive"]
+SECTIONS = tomllib.loads((REPOSITORY / "tests" / "conformance" / "pep-3333.toml").read_text())["section"]
 COMMANDS = REPOSITORY / "src" / "module" / "apache" / "command.rs"
 NUMBER = re.compile(r"WSGI\d{4}")
 
@@ -82,3 +83,17 @@ class TestDocumentation:
 
     def test_every_directive_has_its_entry_for_the_conformance_tests(self):
         assert sorted(registered() - {directive["name"].rstrip(">") for directive in DIRECTIVES}) == []
+
+    def sources(self, file: str) -> set[str]:
+        """The sections of PEP 3333 that the first lines of a conformance test name, without regard to their line ends."""
+        first = " ".join(read("tests", "conformance", file).split('"""')[1].split())
+        return {name for text in re.findall(r'PEP 3333, ((?:"[^"]+"(?:, | and )?)+)', first) for name in re.findall(r'"([^"]+)"', text)}
+
+    def test_every_section_of_pep_3333_has_a_file_of_conformance_tests_or_a_reason(self):
+        assert len(SECTIONS) == 22 and all(("file" in section) != ("why" in section) for section in SECTIONS)
+        assert [section for section in SECTIONS if "file" in section and section["name"] not in self.sources(section["file"])] == []
+
+    def test_every_section_that_a_conformance_test_names_is_one(self):
+        folder = REPOSITORY / "tests" / "conformance"
+        named = {name for file in folder.glob("test_*.py") for name in self.sources(file.name)}
+        assert named - {section["name"] for section in SECTIONS} == set()

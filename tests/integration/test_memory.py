@@ -11,8 +11,6 @@ MOST = 2.0
 
 
 class TestMemory:
-    mpms = ("event", "worker")
-
     @staticmethod
     def configure(site):
         mixed_requests(site)

@@ -121,7 +121,11 @@ fn encode<'py>(
             return refuse(py, error, &value);
         }
         if name.eq_ignore_ascii_case(b"content-length") {
-            content_length = Some(response_rules::content_length(&value).ok());
+            // Of several the last one counts, unless one of them is no length.
+            content_length = match content_length {
+                Some(None) => Some(None),
+                _ => Some(response_rules::content_length(&value).ok()),
+            };
         }
         writer.header(&name, &value);
     }
