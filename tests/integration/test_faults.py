@@ -252,6 +252,40 @@ class TestGroupThatCannotStart:
         assert len(said) == 1, said
 
 
+class TestProcessThatDiesAtItsStart:
+    def test_it_is_tried_after_2_4_and_8_seconds_and_clients_are_told_at_once_meanwhile(self, new_server):
+        server = new_server()
+        program = server.site.root / "home" / "bin" / "python3"
+        program.parent.mkdir(parents=True)
+        program.write_text("#!/bin/sh\nsleep 0.3\nexit 42\n")
+        program.chmod(0o755)
+        configure(server.site, f"python-home={program.parents[1]}")
+        server.log.allow("WSGI7063: no process of group 'app' runs", "WSGI7056: .* ended before it was ready: exit status 42")
+        server.start()
+
+        def times(what):
+            """When lines with these words were logged, in seconds of the day."""
+            stamps = (line.split("]")[0].split()[3] for line in server.log.lines() if what in line)
+            return [sum(float(part) * unit for part, unit in zip(stamp.split(":"), (3600, 60, 1))) for stamp in stamps]
+        asked, waited, answers = time.monotonic(), [], []
+        while len(times("ended before it was ready")) < 4:
+            begun = time.monotonic()
+            answers.append(server.get("/"))
+            waited.append(time.monotonic() - begun)
+            assert begun < asked + 30, server.log.text()
+            time.sleep(0.05)
+        assert {answer.status for answer in answers} == {503} and len(answers) > 100
+        assert all(answer.headers["Retry-After"] == "10" for answer in answers)
+        # One that comes while a process is just being tried waits for what becomes of it, and looks every second.
+        assert len([seconds for seconds in waited if seconds > 0.5]) <= 4 and max(waited) < 2.5, sorted(waited)[-6:]
+        said = [line for line in server.log.lines() if "ended before it was ready" in line]
+        assert [re.search(r"the start is tried again in (\d+) seconds, later every 30$", line)[1] for line in said] == ["2", "4", "8", "16"]
+        starts, ends = times("is starting with"), times("ended before it was ready")
+        waits = [(start - end) % 86400 for start, end in zip(starts[1:], ends)]
+        assert len(starts) == 4 and waits == [pytest.approx(wanted + 0.5, abs=1) for wanted in (2, 4, 8)], waits
+        assert min(wait - wanted for wait, wanted in zip(waits, (2, 4, 8))) >= -0.01, "not before its time"
+
+
 class TestRights:
     modes = ("daemon",)
 
