@@ -44,12 +44,12 @@ APPLICATION = """
         # Of the listening socket of the group and of the connections to it: whether it listens, and the two sizes.
         for file in os.listdir("/proc/self/fd"):
             try:
-                one = socket.socket(fileno=os.dup(int(file)))
+                one = socket.socket(fileno=int(file))
             except OSError:
                 continue
-            with one:
-                if one.family == socket.AF_UNIX and one.getsockname():
-                    yield [one.getsockopt(socket.SOL_SOCKET, which) for which in (socket.SO_ACCEPTCONN, socket.SO_SNDBUF, socket.SO_RCVBUF)]
+            if one.family == socket.AF_UNIX and one.getsockname():
+                yield [one.getsockopt(socket.SOL_SOCKET, which) for which in (socket.SO_ACCEPTCONN, socket.SO_SNDBUF, socket.SO_RCVBUF)]
+            one.detach()
 
     def application(environ, start_response):
         what = environ["QUERY_STRING"]
