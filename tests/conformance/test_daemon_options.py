@@ -40,13 +40,15 @@ APPLICATION = """
         library.pthread_attr_getstacksize(attributes, ctypes.byref(size))
         return size.value
 
-    def send_buffers():
+    def buffers():
+        # Of the listening socket of the group and of the connections to it: whether it listens, and the two sizes.
         for file in os.listdir("/proc/self/fd"):
             try:
                 one = socket.socket(fileno=int(file))
             except OSError:
                 continue
-            yield one.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+            if one.family == socket.AF_UNIX and one.getsockname():
+                yield [one.getsockopt(socket.SOL_SOCKET, which) for which in (socket.SO_ACCEPTCONN, socket.SO_SNDBUF, socket.SO_RCVBUF)]
             one.detach()
 
     def application(environ, start_response):
@@ -81,7 +83,7 @@ APPLICATION = """
             "interval": sys.getswitchinterval(), "stack": stack_size(), "nice": os.getpriority(os.PRIO_PROCESS, 0),
             "data": resource.getrlimit(resource.RLIMIT_DATA), "space": resource.getrlimit(resource.RLIMIT_AS),
             "cpu": resource.getrlimit(resource.RLIMIT_CPU), "root": os.readlink("/proc/self/root"),
-            "send_buffers": list(send_buffers()),
+            "buffers": list(buffers()),
         }).encode()]
 """
 
@@ -114,7 +116,7 @@ def test_every_option_has_a_test():
 
 class TestValues(Options):
     options = ("python-eggs=/var/tmp/eggs switch-interval=0.25 stack-size=1048576 cpu-priority=3 memory-limit=2000000000 "
-               "virtual-memory-limit=8000000000 cpu-time-limit=1000 shutdown-timeout=4 send-buffer-size=65536 receive-buffer-size=65536")
+               "virtual-memory-limit=8000000000 cpu-time-limit=1000 shutdown-timeout=4 send-buffer-size=65536 receive-buffer-size=81920")
 
     def test_python_eggs_is_the_variable(self, server):
         assert self.ask(server)["eggs"] == "/var/tmp/eggs"
@@ -141,15 +143,37 @@ class TestValues(Options):
             for answer in pool.map(lambda _: server.post("/?echo", body), range(3)):
                 assert answer.status == 200 and answer.complete and len(answer.body) == len(body) and answer.body == body
 
-    def test_connections_have_a_send_buffer_of_that_size(self, server):
+    def test_the_listening_socket_has_buffers_of_these_sizes(self, server):
         """Linux gives twice as much as is asked for."""
-        assert 2 * 65536 in self.ask(server)["send_buffers"]
+        assert [sizes for listens, *sizes in self.ask(server)["buffers"] if listens] == [[2 * 65536, 2 * 81920]]
+
+    @pytest.mark.ours_only("the C module leaves it to the system, and Linux does not pass it on")
+    def test_and_so_has_the_send_buffer_of_a_connection(self, server):
+        connections = [send for listens, send, _ in self.ask(server)["buffers"] if not listens]
+        assert connections and set(connections) == {2 * 65536}
 
     @classmethod
     def configure(cls, site):
         options = cls.options if under_test.version() >= (6, 0) else cls.options.replace("switch-interval=0.25 ", "")
         site.write("app.wsgi", APPLICATION)
         site.serve("app.wsgi", options=options)
+
+
+class TestNoValues(Options):
+    """Without them it is as the system has it, so that the values above are seen to come from the options."""
+
+    def test_stacks_and_buffers_are_the_systems(self, server):
+        seen = self.ask(server)
+        assert seen["stack"] >= 2 << 20 and seen["nice"] == os.getpriority(os.PRIO_PROCESS, server.pid)
+        default = [int(Path(f"/proc/sys/net/core/{which}mem_default").read_text()) for which in "wr"]
+        assert [sizes for listens, *sizes in seen["buffers"] if listens] == [default]
+
+    @pytest.mark.ours_only("the C module leaves connections as they are")
+    def test_a_connection_has_twice_as_much_to_send(self, server):
+        """Or as much as a process may have, which is the default of the machine where nobody has changed it."""
+        (default, most) = (int(Path(f"/proc/sys/net/core/wmem_{which}").read_text()) for which in ("default", "max"))
+        sent = {send for listens, send, _ in self.ask(server)["buffers"] if not listens}
+        assert sent == {min(2 * default, 2 * most)}
 
 
 @pytest.mark.root_only("only Apache started by root can change groups")

@@ -1,6 +1,9 @@
 """The walls: no Python in the Apache parent, nothing of Apache's in a daemon."""
 
+import grp
 import json
+import os
+import pwd
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -229,3 +232,102 @@ class TestLogsOfVirtualHosts:
         everything = {path.name: path.read_text() for path in (site.root / "logs").iterdir()}
         for host in self.hosts:
             assert [name for name, text in everything.items() if f"{host} " in text] == [f"{host}.log"]
+
+
+@pytest.mark.root_only("only Apache started by root changes users, groups and priorities")
+@pytest.mark.ours_only("the C module's daemons are forks of Apache, with its descriptors and its bounding set")
+class TestWhatAProcessIs:
+    """All that Apache makes of a process before it executes Python, together: no step undoes another one's work."""
+
+    modes = ("daemon",)
+    mpms = ("event", "prefork")
+    user, groups = pwd.getpwnam("daemon"), ("games", "audio")
+    high = -5 if AS_ROOT and int(processes.status(os.getpid(), "CapEff")[0], 16) >> 23 & 1 else 2
+    """Only with CAP_SYS_NICE, which root of a container may lack, a process can be favoured."""
+
+    @classmethod
+    def configure(cls, site):
+        script = site.write("self.wsgi", """
+            import json
+            import os
+
+            def application(environ, start_response):
+                start_response("200 OK", [("Content-Type", "application/json")])
+                return [json.dumps({"pid": os.getpid(), "nice": os.getpriority(os.PRIO_PROCESS, 0), "groups": os.getgroups(),
+                                    "ids": os.getresuid() + os.getresgid()}).encode()]
+        """)
+        for name, priority in (("low", 7), ("high", cls.high), ("usual", 0)):
+            site.add(f"WSGIDaemonProcess {name} user=daemon home=/ cpu-priority={priority} processes=2 threads=3 "
+                     f"supplementary-groups={','.join(cls.groups)}")
+            site.add(f"WSGIScriptAlias /{name} {script} process-group={name} application-group=%{{GLOBAL}}")
+
+    def ask(self, server, name="low"):
+        answer = server.get(f"/{name}")
+        assert answer.status == 200, answer
+        return json.loads(answer.body)
+
+    @staticmethod
+    def threads(pid):
+        return [int(thread) for thread in os.listdir(f"/proc/{pid}/task")]
+
+    @pytest.mark.parametrize(("name", "nice"), [("low", 7), ("high", high), ("usual", os.getpriority(os.PRIO_PROCESS, 0))])
+    def test_cpu_priority_is_that_of_each_of_its_threads(self, server, name, nice):
+        """Also one that only root may have, from an Apache that has another one."""
+        seen = self.ask(server, name)
+        assert seen["nice"] == nice
+        values = [os.getpriority(os.PRIO_PROCESS, thread) for thread in self.threads(seen["pid"])]
+        assert len(values) > 3 and set(values) == {nice}
+        assert os.getpriority(os.PRIO_PROCESS, server.pid) == os.getpriority(os.PRIO_PROCESS, 0), "Apache keeps its own"
+
+    def test_it_has_exactly_these_groups_and_ids(self, server, site):
+        seen = self.ask(server)
+        own = pwd.getpwnam(site.apache_user).pw_gid
+        wanted = sorted({own, *(grp.getgrnam(name).gr_gid for name in self.groups)})
+        assert sorted(seen["groups"]) == wanted, "none of root's, of Apache's user or of its own user"
+        assert seen["ids"] == [self.user.pw_uid] * 3 + [own] * 3
+        for thread in self.threads(seen["pid"]):
+            assert sorted(map(int, processes.status(thread, "Groups"))) == wanted
+            assert processes.status(thread, "Uid") == [str(self.user.pw_uid)] * 4
+            assert processes.status(thread, "Gid") == [str(own)] * 4
+
+    def test_it_has_no_rights_and_gets_none_and_its_system_calls_are_not_filtered(self, server):
+        for thread in self.threads(self.ask(server)["pid"]):
+            for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+                assert int(processes.status(thread, kind)[0], 16) == 0, kind
+            assert processes.status(thread, "NoNewPrivs") == ["1"]
+            assert processes.status(thread, "Seccomp") == processes.status(server.pid, "Seccomp"), "as Apache's"
+
+    def test_its_descriptors_are_those_that_are_documented(self, server, site):
+        """Nothing, the log twice, control socket, listening socket, bell. The board is closed once it is mapped, and all else
+        the process has opened itself."""
+        seen = {self.ask(server, name)["pid"] for name in ("low", "high", "usual")}
+        of_apache = {target for pid in server.processes() if "mod_wsgi_daemon.py" not in " ".join(processes.command_line(pid))
+                     for target in processes.descriptors(pid).values()}
+        for pid in seen:
+            held = processes.descriptors(pid)
+            given = [held.pop(number) for number in (0, 1, 2, 3, 4, 6)]
+            assert given[:3] == ["/dev/null", str(site.log.path), str(site.log.path)]
+            assert given[3].startswith("socket:") and given[3] not in of_apache, "Apache's end is another socket"
+            assert given[4].startswith("socket:") and given[5].startswith("pipe:") and {given[4], given[5]} <= of_apache
+            assert all(target.startswith(("socket:", "pipe:", "anon_inode:[event", "/dev/urandom")) or target == WINDOW
+                       for target in held.values()), held
+            assert [target for target in held.values() if target in of_apache and not target.startswith("anon_inode:")] == []
+
+    def test_a_program_that_it_executes_has_none_of_them_and_is_as_the_process_is(self, new_server):
+        server = new_server()
+        server.site.write("list.wsgi", """
+            import subprocess
+            import sys
+
+            QUESTION = "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))), os.nice(0), sorted(os.getgroups()))"
+
+            def application(environ, start_response):
+                start_response("200 OK", [])
+                return [subprocess.run([sys.executable, "-c", QUESTION], close_fds=False, stdout=subprocess.PIPE).stdout]
+        """)
+        server.site.serve("list.wsgi", options="threads=2 user=daemon home=/ cpu-priority=4 supplementary-groups=games")
+        server.start()
+        own = pwd.getpwnam(server.site.apache_user).pw_gid
+        groups = sorted({own, grp.getgrnam("games").gr_gid})
+        # The fourth is the folder that it lists.
+        assert server.get("/").text.strip() == f"[0, 1, 2, 3] 4 {groups}"

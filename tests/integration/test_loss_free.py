@@ -4,10 +4,13 @@
 """
 
 import http.client
+import json
 import os
+import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +56,8 @@ class Load:
 
     def __init__(self, port, kept=2, single=2, slow=1, uploads=1, streams=1):
         self.port, self.stopped, self.faults, self.served = port, threading.Event(), [], 0
+        self.closed = 0
+        """How often Apache has closed a connection between two requests."""
         kinds = [self.keep_asking] * kept + [lambda: self.ask_anew("/large")] * single
         kinds += [lambda: self.ask_anew("/slow")] * slow + [self.upload] * uploads
         kinds += [lambda: self.ask_anew("/stream", STREAM)] * streams
@@ -86,6 +91,7 @@ class Load:
                 if not used:
                     raise
                 used = False
+                self.closed += 1
                 return
             used = True
             self.check("kept", response)
@@ -133,6 +139,11 @@ class Load:
         assert not self.faults, f"{len(self.faults)} of {self.served}: {self.faults[:10]}"
 
 
+def generations(server):
+    """How many daemon processes have been started so far."""
+    return server.log.text().count("is starting with")
+
+
 def process_of(server):
     answer = server.get("/")
     assert answer.status == 200, answer
@@ -161,6 +172,49 @@ class TestUnderLoad:
                 time.sleep(0.3)
 
 
+class Replaced:
+    """Processes are replaced under steady load, over connections that are kept and such that are not."""
+
+    modes = ("daemon",)
+    mpms = ("event", "prefork")
+    options = ""
+
+    @classmethod
+    def configure(cls, site):
+        configure(site, cls.options)
+        if site.mpm == "prefork":  # a child for every client, from the begin on
+            site.mpm_sizes = "StartServers 10\nMinSpareServers 2\nMaxSpareServers 10\nServerLimit 12\nMaxRequestWorkers 12"
+
+    def verify(self, server, load, wanted=6 * ROUNDS):
+        with load:
+            processes.wait_until(lambda: load.faults or generations(server) >= wanted, f"{wanted} processes have been started", 90 * ROUNDS)
+        assert load.closed == 0, "what happens to daemons is no reason to close a client's connection"
+
+
+@pytest.mark.ours_only("the C module ends a process before it starts another one")
+class TestMaximumRequestsUnderLoad(Replaced):
+    options = "processes=2 threads=3 maximum-requests=40"
+
+    def test_only_over_connections_that_are_kept(self, server):
+        self.verify(server, Load(server.site.port, kept=6, single=0, slow=0, uploads=0, streams=0))
+
+    def test_only_over_new_connections(self, server):
+        self.verify(server, Load(server.site.port, kept=0, single=4, slow=0, uploads=1, streams=1))
+
+    def test_of_all_kinds(self, server):
+        self.verify(server, Load(server.site.port))
+
+
+@pytest.mark.ours_only("the C module ends a process before it starts another one")
+class TestRestartIntervalUnderLoad(Replaced):
+    options = "processes=2 threads=5 restart-interval=1"
+
+    @pytest.mark.parametrize("load", [{"kept": 6, "single": 0, "slow": 0, "uploads": 0, "streams": 0},
+                                      {"kept": 0, "single": 4, "slow": 0}, {}], ids=["kept", "new", "all kinds"])
+    def test_no_request_fails(self, server, load):
+        self.verify(server, Load(server.site.port, **load))
+
+
 @pytest.mark.ours_only("the C module loses requests that are sent to a process which has died")
 class TestKilledWhileIdle:
     modes = ("daemon",)
@@ -174,6 +228,62 @@ class TestKilledWhileIdle:
                 os.kill(killed, 9)
                 answer = connection.get("/")
                 assert answer.status == 200 and int(answer.body) != killed
+
+
+@pytest.mark.root_only("only root sees where threads of other users stand")
+@pytest.mark.ours_only("the C module loses requests that are sent to a process which has died")
+class TestKilledWhileIdleUnderLoad(Replaced):
+    """The others are busy, and its connections are open: what is sent over them goes to another process."""
+
+    options = "processes=3 threads=4"
+
+    @classmethod
+    def configure(cls, site):
+        super().configure(site)
+        site.add("<Location /state>\nSetHandler wsgi-status\n</Location>")
+
+    @staticmethod
+    def running(server):
+        """The requests that each process of the group runs."""
+        (group,) = (group for group in json.loads(server.get("/state?format=json").body)["groups"] if group["name"] == "app")
+        return {process["pid"]: [thread["request"] for thread in process["threads"] if thread["request"]]
+                for process in group["processes"] if process["state"] == "ready"}
+
+    @staticmethod
+    def calls(pid):
+        """The system calls that its threads are in, -1 for one that is in none."""
+        return {Path(f"/proc/{pid}/task/{thread}/syscall").read_text().split()[0] for thread in os.listdir(f"/proc/{pid}/task")}
+
+    @staticmethod
+    def stands_still(pid):
+        return all(Path(f"/proc/{pid}/task/{thread}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+                   for thread in os.listdir(f"/proc/{pid}/task"))
+
+    def stop_one_that_is_idle(self, server, waiting):
+        """Stops a process at a moment when all its threads wait and none has a request."""
+        for pid in self.running(server):
+            os.kill(pid, signal.SIGSTOP)
+            processes.wait_until(lambda: self.stands_still(pid), "all its threads stand still")
+            if self.calls(pid) <= waiting and self.running(server)[pid] == []:
+                return pid
+            os.kill(pid, signal.SIGCONT)
+        return None
+
+    @pytest.mark.parametrize("load", [{"kept": 4, "single": 0}, {"kept": 0, "single": 3}, {"kept": 2, "single": 1}],
+                             ids=["kept", "new", "both"])
+    def test_no_request_fails(self, server, load):
+        server.log.declare(r"WSGI7055: .* signal 9", r"AH00052: .*SIGKILL|exit signal Killed")
+        processes.wait_until(lambda: len(self.running(server)) == 3, "all processes are ready")
+        waiting = set().union(*map(self.calls, self.running(server)))
+        with Load(server.site.port, slow=0, streams=0, uploads=1, **load) as clients:
+            for _ in range(3 * ROUNDS):
+                served = clients.served
+                processes.wait_until(lambda: clients.served > served + 20, "requests are served")
+                killed = processes.wait_until(lambda: self.stop_one_that_is_idle(server, waiting), "a process is idle", 30)
+                os.kill(killed, signal.SIGKILL)
+                server.log.expect(f"WSGI7055: daemon process {killed} ")
+                processes.wait_until(lambda: clients.faults or len(self.running(server)) == 3, "another process is ready")
+        assert clients.closed == 0
 
 
 @pytest.mark.ours_only("the C module's request is another one's loss, too")
