@@ -20,6 +20,7 @@ use crate::apache::request::Request;
 use crate::clock::microseconds_now;
 use crate::environ;
 use crate::handler::{INTERNAL_ERROR, Resolved, Status, refuse};
+use crate::reading;
 use crate::seat::shown_line;
 use crate::startup::{ClientGroup, Runtime};
 use connection::{ConnectError, Connection};
@@ -226,7 +227,7 @@ fn encode(r: Request<'_>, resolved: &Resolved, has_body: bool) -> Encoded {
             + u8::from(resolved.ignore_activity) * IGNORE_ACTIVITY,
         log_level: log::level_of_request(r),
         request_start: r.time(),
-        read_at: uptime_now().saturating_sub(microseconds_now().saturating_sub(r.time())),
+        read_at: reading::begun(r),
         queue_start: microseconds_now(),
         script: &resolved.script,
         callable: &resolved.callable,
@@ -263,12 +264,6 @@ fn add_eager_body(r: Request<'_>, resolved: &Resolved, encoded: &mut Encoded) {
     }
     put_frame(&mut encoded.bytes, Kind::Body, if last { BODY_LAST } else { 0 }, &piece);
     encoded.body_left = !last;
-}
-
-/// The system's monotonic clock, in microseconds.
-fn uptime_now() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1000
 }
 
 /// Connects to a process; `full` counts how often the queue of connections was full.

@@ -78,6 +78,15 @@ impl Named {
         let supplementary = options.supplementary_groups.as_ref();
         let supplementary_groups =
             supplementary.map(|names| names.iter().map(|name| self::group(name)).collect()).transpose()?;
+        // The group itself is one of them. Source: setgroups(2), sysconf(3).
+        let most = nix::unistd::sysconf(nix::unistd::SysconfVar::NGROUPS_MAX).ok().flatten();
+        let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+        let count = supplementary.map_or(0, Vec::len);
+        if count >= most {
+            return Err(format!(
+                "{count} groups are too many in supplementary-groups: a process of this system can have {most}, one of which is its group"
+            ));
+        }
         let socket_user = options.socket_user.as_deref().map(self::user).transpose()?.map(|user| user.uid);
         for name in [&options.script_user].into_iter().flatten() {
             self::user(name)?;

@@ -35,6 +35,8 @@ mod identity;
 mod launch;
 mod metrics;
 mod python;
+#[cfg(unix)]
+mod reading;
 mod response;
 mod seat;
 mod startup;

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mod_wsgi_core::board::{self as state, Event, Listed};
+use mod_wsgi_core::board::{self as state, Doing, Event, Listed, Seat};
 use mod_wsgi_core::launch::{Launch, Message, Preload};
 use mod_wsgi_core::wire::LogLevel;
 
@@ -47,7 +47,8 @@ const SHORT_LIFE: Duration = Duration::from_secs(2);
 const SHORT_LIVES: u32 = 5;
 
 /// All groups of this httpd. It outlives configurations, as the processes do.
-static REGISTRY: Mutex<Registry> = Mutex::new(Registry { groups: Vec::new(), parent: 0, sockets: 0, bell: None });
+static REGISTRY: Mutex<Registry> =
+    Mutex::new(Registry { groups: Vec::new(), parent: 0, sockets: 0, bell: None, is_configured: false });
 
 fn registry() -> MutexGuard<'static, Registry> {
     // After a panic the registry is still a list of processes to stop.
@@ -63,6 +64,8 @@ struct Registry {
     sockets: u32,
     /// There from the first group on.
     bell: Option<Bell>,
+    /// Whether there was a configuration before.
+    is_configured: bool,
 }
 
 /// A group of daemon processes.
@@ -103,7 +106,7 @@ pub struct Reach {
 /// Brings the groups in line with a new configuration; answers how each is reached, in the order of `plans`.
 ///
 /// # Errors
-/// A sentence, where a socket cannot be made: httpd does not start.
+/// A sentence, where a socket cannot be made: httpd does not start. At a reload that is logged, and the group gets no requests.
 pub fn configure(main: Server<'_>, plans: Vec<(Plan, SocketPlan)>) -> Result<Vec<Reach>, String> {
     let mut registry = registry();
     if registry.parent != std::process::id() {
@@ -122,6 +125,8 @@ pub fn configure(main: Server<'_>, plans: Vec<(Plan, SocketPlan)>) -> Result<Vec
             group.retire_all();
         }
     }
+    // Who serves goes on serving, whatever there is no room for any more.
+    let is_reload = registry.is_configured;
     let mut reaches = Vec::new();
     for (plan, socket_plan) in plans {
         let known = registry.groups.iter().position(|group| !group.dropped && group.is_for(&plan, &socket_plan));
@@ -130,20 +135,40 @@ pub fn configure(main: Server<'_>, plans: Vec<(Plan, SocketPlan)>) -> Result<Vec
             None => {
                 registry.sockets += 1;
                 let rope = registry.bell.as_ref().map(Bell::rope).ok_or("WSGI7052: there is no bell")?;
-                let group = Group::open(plan.clone(), socket_plan, registry.sockets, rope)?;
-                registry.groups.push(group);
+                match Group::open(plan.clone(), &socket_plan, registry.sockets, rope) {
+                    Ok(group) => registry.groups.push(group),
+                    Err(reason) if is_reload => {
+                        reaches.push(unreachable(&socket_plan, &reason)?);
+                        continue;
+                    }
+                    Err(reason) => return Err(reason),
+                }
                 registry.groups.len() - 1
             }
         };
         // The index was found or made just above.
         let group = &mut registry.groups[at];
-        group.listen_again()?;
+        if let Err(reason) = group.listen_again() {
+            let text = format!("{reason}; requests that need a new connection get 503 until a reload can make it");
+            log::main_server(LogLevel::Error, text.as_bytes());
+            group.add_event(0, &text);
+        }
         group.plan = plan;
         group.start_generation(main);
         reaches.push(Reach { socket: group.listener.path().to_path_buf(), board: Arc::clone(&group.board) });
     }
+    registry.is_configured = true;
     registry.be_woken(main);
     Ok(reaches)
+}
+
+/// How a group is not reached that has come with a reload and has no socket.
+fn unreachable(plan: &SocketPlan, reason: &str) -> Result<Reach, String> {
+    let text = format!("{reason}; requests for it get 503 until a reload can make it");
+    log::main_server(LogLevel::Error, text.as_bytes());
+    let board = Board::new().map_err(|error| format!("WSGI7052: shared memory cannot be had: {error}"))?;
+    board.set(0, state::FAILED);
+    Ok(Reach { socket: plan.prefix.clone(), board: Arc::new(board) })
 }
 
 impl Registry {
@@ -170,14 +195,14 @@ impl Registry {
 }
 
 impl Group {
-    fn open(plan: Plan, socket_plan: SocketPlan, number: u32, rope: Arc<OwnedFd>) -> Result<Self, String> {
+    fn open(plan: Plan, socket_plan: &SocketPlan, number: u32, rope: Arc<OwnedFd>) -> Result<Self, String> {
         let name = plan.definition.options.name.clone();
         let said = |reason: String| format!("WSGI7052: daemon process group '{name}': {reason}");
-        let listener = Listener::open(&socket_plan, number).map_err(said)?;
+        let listener = Listener::open(socket_plan, number).map_err(said)?;
         let board = Board::new().map_err(|error| said(format!("shared memory cannot be had: {error}")))?;
         Ok(Self {
             plan,
-            socket_plan,
+            socket_plan: socket_plan.clone(),
             listener,
             board: Arc::new(board),
             processes: Vec::new(),
@@ -470,7 +495,7 @@ impl Registry {
 impl Group {
     fn process_ended(&mut self, process: Process, status: Option<i32>) {
         let was_ready = matches!(self.board.get(process.slot), state::READY | state::RETIRING);
-        let running = self.board.load_of(process.slot);
+        let running = self.running(process.slot);
         self.board.set(process.slot, state::EMPTY);
         let (pid, how) = (process.pid, spawn::describe(status));
         let is_older = self.dropped || process.generation < self.generation;
@@ -531,6 +556,12 @@ impl Group {
         if level == LogLevel::Error {
             self.add_event(pid, &text);
         }
+    }
+
+    /// How many requests a process has, as its threads tell it.
+    fn running(&self, slot: u32) -> usize {
+        let Ok(seats) = self.board.seats(slot) else { return 0 };
+        seats.iter().filter_map(Seat::read).filter(|seat| seat.doing != Doing::Idle).count()
     }
 
     /// Counts the end of a process.

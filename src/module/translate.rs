@@ -11,6 +11,8 @@ pub const HANDLER: &std::ffi::CStr = c"wsgi-script";
 
 /// Maps a request to its script, if an alias matches; the first one does.
 pub fn hook_translate_name(r: Request<'_>) -> i32 {
+    #[cfg(unix)]
+    crate::reading::note(r);
     let Some(uri) = r.uri() else { return DECLINED };
     if !uri.is_empty() && !uri.starts_with(b"/") {
         return DECLINED;

@@ -202,7 +202,6 @@ class TestMistakes:
         assert "Syntax error on line" in text and "httpd.conf" in text
         assert "WSGI" in text or options.partition("=")[0] in text
 
-    @pytest.mark.xfail(under_test.OURS, reason="identity::Named::look_up does not count them: setgroups fails, and requests get 503")
     def test_more_supplementary_groups_than_the_system_takes_are_refused(self, new_server):
         """The group itself is one of them."""
         most = os.sysconf("SC_NGROUPS_MAX")

@@ -204,9 +204,7 @@ def test_a_jump_of_an_hour_costs_no_request(new_server, mpm, whose):
     assert sum("is starting with" in line for line in server.log.lines()) == 1, "no process was replaced"
 
 
-@pytest.mark.parametrize("seconds", [-HOUR, pytest.param(HOUR, marks=pytest.mark.xfail(reason=(
-    "Exchange's read_at is the time of day now less Apache's request_time (daemon::encode): a jump between the two is taken for "
-    "an hour in the queue, and the request gets 504 (WSGI0084)")))])
+@pytest.mark.parametrize("seconds", [-HOUR, HOUR])
 def test_a_jump_before_the_request_is_handed_over_costs_it_nothing(new_server, seconds):
     """Between the moment in which Apache notes that it reads the request, and its handler: access, authentication, slow headers."""
     server = new_server("event", "daemon")

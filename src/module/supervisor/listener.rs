@@ -59,7 +59,7 @@ impl Listener {
         let cannot = |what: &str, error: std::io::Error| {
             let folder = path.parent().unwrap_or(Path::new("/")).display();
             format!(
-                "the socket '{}' cannot be {what}: {error}; does the folder '{folder}' exist, with room for it? WSGISocketPrefix names another",
+                "the socket '{}' cannot be {what}: {error}; does the folder '{folder}' exist, can it be written to, and has it room? WSGISocketPrefix names another",
                 path.display()
             )
         };
