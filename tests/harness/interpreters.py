@@ -12,7 +12,6 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-
 from . import places
 
 HOSTED = ((3, 10), (3, 14))
