@@ -218,6 +218,8 @@ struct Encoded {
     bytes: Vec<u8>,
     /// Whether there is more of the body to be asked for.
     body_left: bool,
+    /// Why no more of the body can be read, if that is known.
+    body_failed: Option<String>,
 }
 
 fn encode(r: Request<'_>, resolved: &Resolved, has_body: bool) -> Encoded {
@@ -235,7 +237,7 @@ fn encode(r: Request<'_>, resolved: &Resolved, has_body: bool) -> Encoded {
         request_line: shown_line(r),
     };
     head.write(&mut bytes, has_body, |out| environ::write(r, resolved, out));
-    let mut encoded = Encoded { bytes, body_left: has_body };
+    let mut encoded = Encoded { bytes, body_left: has_body, body_failed: None };
     if has_body && !r.expects_continue() {
         add_eager_body(r, resolved, &mut encoded);
     }
@@ -251,8 +253,12 @@ fn add_eager_body(r: Request<'_>, resolved: &Resolved, encoded: &mut Encoded) {
         match body.read(&mut piece, room, false) {
             Piece::More => {}
             Piece::Last => last = true,
-            // What is wrong is told when the application reads: the filters say it again.
-            Piece::NotYet | Piece::Failed(_) => break,
+            Piece::NotYet => break,
+            // What is wrong is told when the application reads.
+            Piece::Failed(reason) => {
+                encoded.body_failed = Some(reason);
+                break;
+            }
         }
     }
     if piece.is_empty() && !last {

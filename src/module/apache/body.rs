@@ -25,13 +25,21 @@ pub struct Body<'r> {
     /// Null until the first read.
     brigade: *mut ffi::apr_bucket_brigade,
     received: &'r Cell<u64>,
+    /// Why it could not be read any further. The filters need not say it again: behind a trailer that is none, they take what
+    /// comes next on the connection for more of the body. Test: `behind_what_is_malformed_no_request_is_answered`.
+    failed: Option<String>,
 }
 
 impl<'r> Body<'r> {
     /// The body of a request; nothing is read yet. What is read adds its bytes to `received`.
     #[must_use]
     pub fn new(request: Request<'r>, received: &'r Cell<u64>) -> Self {
-        Self { request, brigade: std::ptr::null_mut(), received }
+        Self { request, brigade: std::ptr::null_mut(), received, failed: None }
+    }
+
+    /// Nothing more can be read, if there is a reason: another one has met it, who read the begin of this body.
+    pub fn end(&mut self, failed: Option<String>) {
+        self.failed = failed;
     }
 
     /// Reads up to `limit` bytes and appends them to `out`; waits for the first ones if `wait`.
@@ -46,7 +54,20 @@ impl<'r> Body<'r> {
     }
 
     /// Reads into `room`, which is not empty; waits for the first bytes if `wait`. How many bytes of it were written, too.
+    /// Once it has failed, it fails, and no request follows on the connection.
     pub fn read_into(&mut self, room: &mut [MaybeUninit<u8>], wait: bool) -> (usize, Piece) {
+        if let Some(reason) = &self.failed {
+            return (0, Piece::Failed(reason.clone()));
+        }
+        let (read, piece) = self.read_filters(room, wait);
+        if let Piece::Failed(reason) = &piece {
+            self.failed = Some(reason.clone());
+            self.request.close_connection();
+        }
+        (read, piece)
+    }
+
+    fn read_filters(&mut self, room: &mut [MaybeUninit<u8>], wait: bool) -> (usize, Piece) {
         let mode = if wait { ffi::APR_BLOCK_READ } else { ffi::APR_NONBLOCK_READ };
         let r = self.request;
         // SAFETY: the request is live and this thread serves it; the brigade lives in its pool and is emptied below. httpd

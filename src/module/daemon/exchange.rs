@@ -164,6 +164,7 @@ impl<'x> Exchange<'x> {
     /// Sends the request and passes on what comes back.
     pub fn run(mut self, encoded: &mut Encoded) -> Outcome {
         self.body_left = encoded.body_left;
+        self.body.end(encoded.body_failed.clone());
         if self.connection.send_request(&mut encoded.bytes).is_err() {
             // A daemon reads a request whole before it runs it, and it has not.
             return self.not_taken();
@@ -429,7 +430,6 @@ impl<'x> Exchange<'x> {
                 Piece::Failed(_) if !piece.is_empty() => break,
                 Piece::Failed(reason) => {
                     piece.extend_from_slice(reason.as_bytes());
-                    self.request.close_connection();
                     return BODY_FAILED;
                 }
             }

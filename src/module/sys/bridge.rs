@@ -119,7 +119,6 @@ impl<'r> Bridge<'r> {
                 Piece::Failed(reason) => {
                     self.body_state = BodyState::Failed;
                     self.read_error = reason;
-                    self.request.close_connection();
                     return -1;
                 }
             }
