@@ -38,8 +38,8 @@ APPLICATION = """
 
     handle_request = application
 """
-PATHS = ["", "/", "/path", "/path/", "/a/b/c.html", "/a%20b", "/%C3%A4", "/%E4", "/%FF%FE", "/100%25", "/%25C3", "/a%2Bb", "/a%3Fb", "/a%23b",
-         "/%26%40%24", "/~user-._", "/%22%27%3C%3E", "/%5Cx", "/%7B%7D%7C%5E", "/a%3Ab"]
+PATHS = ["", "/", "/path", "/path/", "/a/b/c.html", "/a%20b", "/%C3%A4", "/%E4", "/%FF%FE", "/100%25", "/%25C3", "/a%2Bb", "/a%3Fb",
+         "/a%23b", "/%26%40%24", "/~user-._", "/%22%27%3C%3E", "/%5Cx", "/%7B%7D%7C%5E", "/a%3Ab"]
 """Below a mount point. Each is spelled as quote() spells it."""
 QUERIES = ["", "?a=1&b=2", "?a=%20&b=+", "?%C3%A4=%E4", "?a=b?c=d/e", "?&&", "?a%00b", "?'~!*"]
 MOUNTS = ["/at", "/at%20mount", "/mount-%C3%A4", "/deep/er/at", "/matching-ab", "/folder/url.wsgi"]
@@ -62,7 +62,8 @@ class TestTheUrlThatWasAskedFor:
         script = site.write("url.wsgi", APPLICATION)
         folder = site.write("folder/url.wsgi", APPLICATION).parent
         (site.root / "www" / "page.url").write_text("")
-        site.add(f'WSGIScriptAlias "/at mount" {script}', f'WSGIScriptAlias "/mount-\u00e4" {script}', f"WSGIScriptAlias /deep/er/at {script}",
+        site.add(f'WSGIScriptAlias "/at mount" {script}', f'WSGIScriptAlias "/mount-\u00e4" {script}',
+                 f"WSGIScriptAlias /deep/er/at {script}",
                  f"WSGIScriptAlias /at {script}", f"WSGIScriptAliasMatch ^/matching-([a-z]+) {script}", f"WSGIScriptAlias /folder {folder}",
                  f"WSGIHandlerScript url {script}\nAddHandler url .url", f'Alias /pages "{site.root}/www"',
                  "UseCanonicalPhysicalPort On")  # else httpd takes the port from ServerName, or 80, where a request names none
