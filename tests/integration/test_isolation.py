@@ -135,30 +135,42 @@ def test_the_parent_maps_no_python_after_reloads(new_server, mpm):
 
 
 @pytest.mark.ours_only("the C module's daemons are forks of Apache")
-def test_a_daemon_has_of_the_environment_of_apache_what_python_needs_only(new_server):
-    server = new_server()
-    server.site.write("environ.wsgi", """
-        import json
-        import os
+class TestEnvironment:
+    SECRET = "-".join(["word", "of", "the", "environment", "8152"])
+    KEPT = {"TZ": "UTC", "LC_TIME": "C", "PYTHONUNBUFFERED": "1"}
+    KEPT_BACK = {"APACHE_RUN_USER": "x", "SECRET_OF_APACHE": SECRET}
 
-        def application(environ, start_response):
-            start_response("200 OK", [("Content-Type", "application/json")])
-            return [json.dumps([os.getpid(), dict(os.environ), sorted(environ)]).encode()]
-    """)
-    server.site.serve("environ.wsgi")
-    secret = "-".join(["word", "of", "the", "environment", "8152"])
-    kept, kept_back = {"TZ": "UTC", "LC_TIME": "C", "PYTHONUNBUFFERED": "1"}, {"APACHE_RUN_USER": "x", "SECRET_OF_APACHE": secret}
-    server.extra_environment = kept | kept_back
-    server.start()
-    daemon, seen, keys = json.loads(server.get("/").body)
-    parts = [Path(f"/proc/{pid}/environ").read_bytes().decode().rstrip("\0").split("\0") for pid in (server.pid, daemon)]
-    apache, own = (dict(part.split("=", 1) for part in variables) for variables in parts)
-    assert server.extra_environment.items() <= apache.items(), "it was there to be had"
-    assert kept.items() <= own.items() and set(own) <= {"LANG", "PATH", "HOME", "USER", "USERNAME", "LOGNAME", *kept}, own
-    assert kept.items() <= seen.items() and set(seen) <= {*own, "LC_CTYPE"}, seen
-    assert not set(kept_back) & set(keys)
-    if AS_ROOT:
-        names = [secret.encode(), b"SECRET_OF_APACHE", b"APACHE_RUN_USER"]
+    def start(self, server):
+        """The process id of the daemon, its environment as the application sees it, and the keys of the environ."""
+        server.site.write("environ.wsgi", """
+            import json
+            import os
+
+            def application(environ, start_response):
+                start_response("200 OK", [("Content-Type", "application/json")])
+                return [json.dumps([os.getpid(), dict(os.environ), sorted(environ)]).encode()]
+        """)
+        server.site.serve("environ.wsgi")
+        server.extra_environment = self.KEPT | self.KEPT_BACK
+        server.start()
+        return json.loads(server.get("/").body)
+
+    def test_a_daemon_has_of_apaches_what_python_needs_only(self, new_server):
+        server = new_server()
+        daemon, seen, keys = self.start(server)
+        parts = [Path(f"/proc/{pid}/environ").read_bytes().decode().rstrip("\0").split("\0") for pid in (server.pid, daemon)]
+        apache, own = (dict(part.split("=", 1) for part in variables) for variables in parts)
+        assert server.extra_environment.items() <= apache.items(), "it was there to be had"
+        expected = {"LANG", "PATH", "HOME", "USER", "USERNAME", "LOGNAME", *self.KEPT}
+        assert self.KEPT.items() <= own.items() and set(own) <= expected, own
+        assert self.KEPT.items() <= seen.items() and set(seen) <= {*own, "LC_CTYPE"}, seen
+        assert not set(self.KEPT_BACK) & set(keys)
+
+    @pytest.mark.root_only("only root can read the memory of these processes")
+    def test_the_memory_of_a_daemon_has_nothing_of_the_rest(self, new_server):
+        server = new_server()
+        daemon, *_ = self.start(server)
+        names = [self.SECRET.encode(), b"SECRET_OF_APACHE", b"APACHE_RUN_USER"]
         assert processes.holds(server.pid, *names) == [True] * 3, "the search finds what is there"
         assert processes.holds(daemon, *names) == [False] * 3
 
