@@ -2,10 +2,11 @@
 
 import os
 import signal
+import time
 
 import pytest
 
-from harness import processes
+from harness import interpreters, processes
 
 SERVICE = """
     import atexit
@@ -102,3 +103,23 @@ class TestServiceThatEnds:
         processes.wait_until(lambda: "started in 2 seconds" in site.log.path.read_text(), "it is given time")
         assert len(said(site)) == 6
         processes.wait_until(lambda: len(said(site)) == 7, "it is tried again", 5)
+
+
+@pytest.mark.ours_only("the C module has no earlier process that could go on")
+def test_one_whose_successor_cannot_start_goes_on(new_server):
+    server = new_server("event", "daemon")
+    site, home = server.site, server.site.root / "home"
+    home.symlink_to(interpreters.virtualenv(interpreters.system()))
+    configure(site)
+    site._directives = [line.replace("threads=0", f"threads=0 python-home={home}") for line in site._directives]
+    server.start()
+    processes.wait_until(lambda: len(running(site)) == 1, "the service runs")
+    before = running(site)
+    home.unlink()
+    server.graceful()
+    server.log.expect("daemon process group 'service': .*its earlier processes go on serving")
+    # It is told of it, and would have ended by then.
+    time.sleep(0.5)
+    assert running(site) == before and processes.is_alive(int(before[0]))
+    home.symlink_to(interpreters.virtualenv(interpreters.system()))
+    processes.wait_until(lambda: running(site) not in ([], before), "the next one runs", 20)

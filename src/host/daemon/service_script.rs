@@ -60,7 +60,10 @@ fn wait_for_the_end(predecessor: OwnedFd, limit: Duration) {
 
 /// Waits until Apache wants the process to end, or is gone; then sees to it that it ends in time.
 fn end_with_apache(control: &mut Control, limit: Duration) {
-    while control.said() == Said::Nothing {
+    while let said @ (Said::Nothing | Said::Declined) = control.said() {
+        if said == Said::Declined {
+            continue;
+        }
         let socket = control.as_fd();
         // An interrupted wait is a wait that has ended.
         crate::ignore(poll(&mut [PollFd::new(&socket, PollFlags::IN)], None));
