@@ -105,6 +105,7 @@ class Daemon:
         theirs.close()
         os.close(rope)
         self.received = b""
+        self.loaded = []
         try:
             self.control.sendall(b"l" + struct.pack("<I", len(block)) + block)
         except BrokenPipeError:
@@ -114,18 +115,23 @@ class Daemon:
         return self.control.fileno()
 
     def message(self):
-        """The next message of the daemon: its kind and text; empty when it is gone."""
+        """The next message of the daemon: its kind and text; empty when it is gone. Scripts that it has loaded are kept in `loaded`."""
+        while (message := self._message())[0] == "s":
+            self.loaded.append(message[1])
+        return message[0], message[1].decode()
+
+    def _message(self):
         while len(self.received) < 5 or len(self.received) < 5 + struct.unpack_from("<I", self.received, 1)[0]:
             try:
                 data = self.control.recv(4096)
             except ConnectionResetError:
                 data = b""
             if not data:
-                return "", ""
+                return "", b""
             self.received += data
         length = 5 + struct.unpack_from("<I", self.received, 1)[0]
         message, self.received = self.received[:length], self.received[length:]
-        return chr(message[0]), message[5:].decode()
+        return chr(message[0]), message[5:]
 
     def ready(self):
         assert self.message() == ("r", ""), self.log.read_text()
@@ -141,6 +147,10 @@ class Daemon:
 
     def retire(self):
         self.control.sendall(b"t" + struct.pack("<I", 0))
+
+    def decline(self):
+        """Tells it that its successor could not start."""
+        self.control.sendall(b"d" + struct.pack("<I", 0))
 
     def child(self, **how):
         return Child(self.group.path, **how)

@@ -1,6 +1,7 @@
 """Interpreters and scripts: application groups, loading, reloading, preloading, what the application may start."""
 
 import os
+import struct
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -95,7 +96,7 @@ def test_a_daemon_thread_of_the_application_does_not_keep_the_process(place):
         daemon.expect("exit function")
 
 
-def test_a_changed_script_retires_the_process_and_the_request_goes_elsewhere(place):
+def test_a_request_for_a_changed_script_waits_for_another_process_and_goes_there(place):
     script = place.script("def application(e, s): s('200 OK', []); return [b'one']")
     old = place.start(shutdown_timeout=3000).ready()
     child = old.child()
@@ -103,11 +104,33 @@ def test_a_changed_script_retires_the_process_and_the_request_goes_elsewhere(pla
     script.write_text("def application(e, s): s('200 OK', []); return [b'two']")
     os.utime(script, (1, 1))
     assert child.ask(script).body == b"one", "without reloading nothing is looked at"
-    answer = child.ask(script, settings=RELOADING)
+    child.begin(script, settings=RELOADING)
+    old.wants_a_successor("script_reload")
+    name = str(script).encode()
+    assert old.loaded == [struct.pack("<I", len(name)) + name + struct.pack("<I", 0)], "it is told of before, for the successor to load it"
+    assert old.child().ask(script).body == b"one", "who does not look does not wait"
+    old.retire()
+    answer = child.answer()
     assert (answer.status, answer.retry) == (503, True)
     assert old.wait() == 0
     new = place.start().ready()
     assert new.child().ask(script, settings=RELOADING).body == b"two"
+
+
+def test_where_there_is_no_other_process_the_script_answers_as_it_was_and_each_change_is_asked_for_once(place):
+    script = place.script("def application(e, s): s('200 OK', []); return [b'one']")
+    daemon = place.start(threads=2).ready()
+    child = daemon.child()
+    assert child.ask(script, settings=RELOADING).body == b"one"
+    for change in (1, 2):
+        os.utime(script, (change, change))
+        child.begin(script, settings=RELOADING)
+        daemon.wants_a_successor("script_reload")
+        daemon.decline()
+        assert child.answer().body == b"one"
+        assert child.ask(script, settings=RELOADING).body == b"one"
+    daemon.retire()
+    assert daemon.wait() == 0 and daemon.message() == ("", "")
 
 
 def test_the_script_may_ask_for_its_reload(place):
@@ -121,9 +144,12 @@ def test_the_script_may_ask_for_its_reload(place):
             ask = e["QUERY_STRING"] == "now"
             return [b'fine']
     """)
-    child = place.start().ready().child()
+    daemon = place.start().ready()
+    child = daemon.child()
     assert child.ask(script, settings=RELOADING, environ={"QUERY_STRING": "now"}).body == b"fine"
-    assert child.ask(script, settings=RELOADING).retry
+    child.begin(script, settings=RELOADING)
+    daemon.wants_a_successor("script_reload").retire()
+    assert child.answer().retry
 
 
 def test_a_script_that_fails_is_tried_again(place):
