@@ -7,9 +7,11 @@
 mod connection;
 mod exchange;
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use mod_wsgi_core::os_text::os_text;
 use mod_wsgi_core::wire::{
     BODY_LAST, IGNORE_ACTIVITY, Kind, RELOADING, REQUEST_BODY_FOLLOWS, RequestHeadWriter, put_frame, set_attempts,
 };
@@ -175,42 +177,11 @@ fn find_group<'t>(r: Request<'_>, runtime: &'t Runtime, resolved: &Resolved) -> 
 
 /// `script-user` and `script-group`: the script and its folder must belong to whom they name, and be safe from others.
 fn check_owner(r: Request<'_>, group: &ClientGroup) -> Result<(), Status> {
-    use std::os::unix::ffi::OsStrExt;
-    use std::os::unix::fs::MetadataExt;
-    let options = &group.definition().options;
-    if options.script_user.is_none() && options.script_group.is_none() {
-        return Ok(());
+    let script = os_text(r.filename().unwrap_or_default());
+    match crate::identity::owner_fault(&group.definition().options, Path::new(&script)) {
+        Some((number, text)) => Err(refuse(r, 403, &format!("{number}: {text}"))),
+        None => Ok(()),
     }
-    let forbid = |text: String| Err(refuse(r, 403, &text));
-    let script = std::path::Path::new(std::ffi::OsStr::from_bytes(r.filename().unwrap_or_default()));
-    for path in [Some(script), script.parent()].into_iter().flatten() {
-        let shown = path.display();
-        let metadata = match std::fs::metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) => return forbid(format!("WSGI0158: '{shown}' cannot be examined: {error}")),
-        };
-        if let Some(name) = &options.script_user {
-            if crate::identity::user(name).map(|user| user.uid) != Ok(metadata.uid()) {
-                return forbid(format!("WSGI0164: '{shown}' does not belong to '{name}', as script-user asks"));
-            }
-            if metadata.mode() & 0o022 != 0 {
-                return forbid(format!(
-                    "WSGI0168: '{shown}' may be written by others than its owner, which script-user forbids"
-                ));
-            }
-        }
-        if let Some(name) = &options.script_group {
-            if crate::identity::group(name) != Ok(metadata.gid()) {
-                return forbid(format!(
-                    "WSGI0155: '{shown}' does not belong to the group '{name}', as script-group asks"
-                ));
-            }
-            if metadata.mode() & 0o002 != 0 {
-                return forbid(format!("WSGI0157: '{shown}' may be written by everybody, which script-group forbids"));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The bytes of a request: its head, and what of the body is there already.

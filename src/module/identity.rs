@@ -121,6 +121,46 @@ pub fn group(written: &str) -> Result<u32, String> {
     }
 }
 
+/// Why a group may not run a script that has to belong to `script-user` or `script-group`, as its folder has, and be safe from others;
+/// the number of the message, and its text.
+#[must_use]
+pub fn owner_fault(options: &DaemonOptions, script: &Path) -> Option<(&'static str, String)> {
+    if options.script_user.is_none() && options.script_group.is_none() {
+        return None;
+    }
+    for path in [Some(script), script.parent()].into_iter().flatten() {
+        let shown = path.display();
+        let metadata = match std::fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) => return Some(("WSGI0158", format!("'{shown}' cannot be examined: {error}"))),
+        };
+        if let Some(name) = &options.script_user {
+            if self::user(name).map(|user| user.uid) != Ok(metadata.uid()) {
+                return Some(("WSGI0164", format!("'{shown}' does not belong to '{name}', as script-user asks")));
+            }
+            if metadata.mode() & 0o022 != 0 {
+                let text = format!("'{shown}' may be written by others than its owner, which script-user forbids");
+                return Some(("WSGI0168", text));
+            }
+        }
+        if let Some(name) = &options.script_group {
+            if self::group(name) != Ok(metadata.gid()) {
+                return Some((
+                    "WSGI0155",
+                    format!("'{shown}' does not belong to the group '{name}', as script-group asks"),
+                ));
+            }
+            if metadata.mode() & 0o002 != 0 {
+                return Some((
+                    "WSGI0157",
+                    format!("'{shown}' may be written by everybody, which script-group forbids"),
+                ));
+            }
+        }
+    }
+    None
+}
+
 /// All groups of a user, the given one first.
 #[must_use]
 pub fn groups_of(user: Option<&User>, gid: u32) -> Vec<u32> {

@@ -184,6 +184,18 @@ class TestGroups:
         text = warnings.only("WSGI0009", "WSGIDaemonProcess app")
         assert f"'{site.root}/{folder}'" in text and why in text and site.apache_user in text
 
+    def test_a_script_that_script_user_forbids_is_named_with_the_owner_it_should_have(self, site, warnings):
+        script = site.path("hello.wsgi")
+        script.parent.chmod(0o755)
+        site.serve("hello.wsgi", options=f"script-user=#{script.stat().st_uid}")
+        assert warnings() == []
+        script.chmod(0o666)
+        text = warnings.only("WSGI0168", f"WSGIScriptAlias / {script}")
+        assert f"'{script}'" in text and "script-user" in text and "requests get 403" in text
+        site._directives = [line.replace("script-user=#", "script-user=#1") for line in site._directives]
+        text = warnings.only("WSGI0164", f"WSGIScriptAlias / {script}")
+        assert f"'{script}'" in text and "does not belong to" in text
+
 
 @pytest.mark.ours_only(WHY)
 class TestPythonHome:

@@ -152,7 +152,9 @@ impl<'c> Look<'c> {
     /// One of those who may load a script can read it.
     fn readable(&self, mention: &Mention, purpose: &Purpose, path: &Path, runners: &[Runner<'_>]) {
         let refusals: Option<Vec<_>> = runners.iter().map(|runner| self.refusal(*runner, path)).collect();
-        let Some((who, refusing)) = refusals.and_then(|found| found.into_iter().next()) else { return };
+        let Some((who, refusing)) = refusals.and_then(|found| found.into_iter().next()) else {
+            return self.owned(mention, purpose, path, runners);
+        };
         let text = format!(
             "the script '{}' cannot be read by {who}, since '{}' refuses; {}: {}",
             path.display(),
@@ -161,6 +163,18 @@ impl<'c> Look<'c> {
             if refusing.is_dir() { LET_IN } else { LET_READ }
         );
         self.warn(purpose.number(), &mention.position, &text);
+    }
+
+    /// The one group that runs it in answer to requests takes the owner for the right one.
+    fn owned(&self, mention: &Mention, purpose: &Purpose, path: &Path, runners: &[Runner<'_>]) {
+        let ([Runner::Group(plan)], Purpose::Alias | Purpose::Handler) = (runners, purpose) else { return };
+        if let Some((number, fault)) = plan.owner_fault(path) {
+            let text = format!(
+                "{fault} of the process group '{}'; requests get 403: change owner or mode, or that option",
+                plan.name()
+            );
+            self.warn(number, &mention.position, &text);
+        }
     }
 
     /// Who does not get at the file, and what on the way refuses.

@@ -59,6 +59,11 @@ impl Plan {
     pub fn refusal(&self, _script: &Path) -> Option<(String, PathBuf)> {
         match *self {}
     }
+
+    /// Why the owner of a script forbids it.
+    pub fn owner_fault(&self, _script: &Path) -> Option<(&'static str, String)> {
+        match *self {}
+    }
 }
 
 /// The folder of daemon sockets.

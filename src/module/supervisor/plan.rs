@@ -130,6 +130,11 @@ impl Plan {
         Some((self.identity.describe(), self.identity.first_refusal(script, 4)?))
     }
 
+    /// Why `script-user` or `script-group` forbids a script: the number of the message, and its text.
+    pub fn owner_fault(&self, script: &Path) -> Option<(&'static str, String)> {
+        identity::owner_fault(&self.definition.options, script)
+    }
+
     /// Whether an alias that may be for this group leads to a script.
     pub fn leads_to(&self, script: &[u8]) -> bool {
         let is_under = |rest: &[u8], target: &[u8]| rest.is_empty() || rest.starts_with(b"/") || target.ends_with(b"/");
