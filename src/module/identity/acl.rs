@@ -45,7 +45,8 @@ pub fn allows(list: &[u8], uid: u32, groups: &[u32], owning_group: u32, bit: u32
     let entries: Vec<_> = entries.chunks_exact(ENTRY).filter_map(entry).collect();
     let has = |rights: u32| rights & bit == bit;
     let masked = entries.iter().find(|(kind, ..)| *kind == MASK).is_none_or(|(_, rights, _)| has(*rights));
-    if let Some((_, rights, _)) = entries.iter().find(|(kind, _, id)| *kind == USER && *id == uid) {
+    let own = entries.iter().find(|(kind, _, id)| (*kind, *id) == (USER, uid));
+    if let Some((_, rights, _)) = own {
         return Some(has(*rights) && masked);
     }
     let is_mine = |kind: u16, id: u32| match kind {
