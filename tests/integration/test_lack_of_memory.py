@@ -1,8 +1,10 @@
 """A daemon process that the kernel kills for lack of memory: the log says so, and figures count it so."""
 
+import fcntl
 import os
 import re
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,13 @@ class ControlGroup:
 class TestLackOfMemory:
     modes = ("daemon",)
     mpms = ("event", "prefork")
+
+    @pytest.fixture(autouse=True)
+    def _one_at_a_time(self):
+        """The kernel counts for the whole machine, and tests run side by side."""
+        with open(Path(tempfile.gettempdir()) / "mod_wsgi-test-lack-of-memory", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     @staticmethod
     def configure(site):
