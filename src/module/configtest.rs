@@ -4,6 +4,7 @@
 mod scripts;
 
 use mod_wsgi_core::group_name::{is_literal, literal};
+use mod_wsgi_core::obstacle::LET_IN;
 use mod_wsgi_core::wire::LogLevel;
 
 use crate::apache::command::definitions;
@@ -160,7 +161,7 @@ impl Look<'_> {
         let Some(place) = found.program.or(found.home) else { return };
         if let Some(refusing) = self.apache.first_refusal(&place, 1) {
             let text = format!(
-                "embedded mode: {}, who Apache's children are, may not pass '{}' on the way to '{}'; requests in embedded mode get 500: let this user enter it, for example with chmod o+x or setfacl -m u:USER:x",
+                "embedded mode: {}, who Apache's children are, may not pass '{}' on the way to '{}'; requests in embedded mode get 500: {LET_IN}",
                 self.apache.describe(),
                 refusing.display(),
                 place.display()

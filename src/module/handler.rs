@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use mod_wsgi_core::group_name::{self, Facts};
@@ -161,6 +162,7 @@ fn check_script(r: Request<'_>) -> Result<(), Status> {
 
 /// The line about a script that is not there: where it was to run, who has looked, and where the way to it ends.
 fn without_script(r: Request<'_>) -> String {
+    static WHO: OnceLock<String> = OnceLock::new();
     let resolved = resolve(r, None);
     let path = os_text(&resolved.script);
     let path = Path::new(&path);
@@ -175,7 +177,8 @@ fn without_script(r: Request<'_>) -> String {
     format!(
         "WSGI0135: the script '{}'{rest} for {mode}, application group '{group}', is not found by {}, who Apache's children are: {answer}{cause}",
         path.display(),
-        identity::apache().describe()
+        // Looked up once: who asks for what is not there asks often, and a directory server may have to answer.
+        WHO.get_or_init(|| identity::apache().describe())
     )
 }
 

@@ -238,6 +238,8 @@ impl Group {
         self.board.forget_what_was_said();
         (self.failures, self.short_lives) = (0, 0);
         self.clear_waiting();
+        // What they have loaded by now is for their successors.
+        self.processes.iter_mut().for_each(Process::hear);
         for index in 0..self.plan.processes {
             self.start(main, index);
         }
@@ -261,8 +263,6 @@ impl Group {
     fn start(&mut self, main: Server<'_>, index: u32) {
         let slot = self.free_slot();
         self.board.set(slot, state::STARTING);
-        // What they have loaded by now is for their successor.
-        self.processes.iter_mut().for_each(Process::hear);
         match self.try_start(main, index, slot) {
             Ok(process) => {
                 let pid = process.pid;

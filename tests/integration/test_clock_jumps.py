@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from harness import interpreters, processes
+from harness import clients, interpreters, processes
 
 pytestmark = pytest.mark.ours_only("the C module takes queue-timeout from the time of day of both sides")
 
@@ -119,7 +119,7 @@ class Clock:
         return program.parents[1]
 
 
-class Clients:
+class Clients(clients.Clients):
     """Each asks in its own way again and again; every answer is remembered: status, seconds, how far either clock was off."""
 
     def __init__(self, port, ways):
@@ -164,16 +164,6 @@ class Clients:
         processes.wait_until(lambda: self.faults or all(map(lambda have, want: have >= want, self.counts, wanted)),
                              f"each client has {more} more answers: {self.counts}", 30)
         assert not self.faults, self.faults
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopped.set()
-        for thread in self.threads:
-            thread.join(30)
 
 
 CLOSE = {"Connection": "close"}

@@ -12,6 +12,7 @@ from collections import defaultdict
 import pytest
 
 from harness import processes
+from harness.clients import Clients
 
 ROUNDS = int(os.environ.get("WSGI_TEST_ROUNDS", "1"))
 UPLOAD = b"0123456789abcdef" * 8192  # 128 KiB
@@ -48,7 +49,7 @@ APPLICATION = """
 STREAMED = b"".join(b"%015d," % number * 1024 for number in range(20))
 
 
-class Numbered:
+class Numbered(Clients):
     """Clients whose requests have numbers; what became of each is kept: `whole`, a status, or `broken off`."""
 
     def __init__(self, port):
@@ -79,16 +80,6 @@ class Numbered:
             if not going_on:
                 connection.close()
                 connection = None
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopped.set()
-        for thread in self.threads:
-            thread.join(30)
 
 
 @pytest.mark.ours_only("the C module ends a response that breaks off as if it were complete")

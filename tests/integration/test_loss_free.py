@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness import processes
+from harness.clients import Clients
 
 ROUNDS = int(os.environ.get("WSGI_TEST_ROUNDS", "1"))
 UPLOAD = b"0123456789abcdef" * 8192  # 128 KiB
@@ -51,7 +52,7 @@ def configure(site, options=""):
     site.serve("load.wsgi", options=options)
 
 
-class Load:
+class Load(Clients):
     """Clients that ask again and again, and remember every answer that is not as it should be."""
 
     def __init__(self, port, kept=2, single=2, slow=1, uploads=1, streams=1):
@@ -126,15 +127,8 @@ class Load:
             self.served += 1
         self.watched("upload", ask)
 
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
     def __exit__(self, *_):
-        self.stopped.set()
-        for thread in self.threads:
-            thread.join(30)
+        super().__exit__()
         assert self.served > 20, "there was no load"
         assert not self.faults, f"{len(self.faults)} of {self.served}: {self.faults[:10]}"
 
