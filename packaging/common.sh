@@ -10,6 +10,16 @@ export DEB_PACKAGES="dpkg-dev binutils xz-utils gzip"
 export RPM_PACKAGES="rpm binutils gzip"
 export SOURCE_PACKAGES="git xz-utils gzip"
 
+# Every CPython there is a host for; a "t" at the end is the free-threaded build.
+export ALL_PYTHONS="3.10 3.11 3.12 3.13 3.14 3.14t"
+
+# What is packed, and with what: what packaging/compile has made on this machine. packaging/build --arch changes all of it.
+compiled=$top/target/mod_wsgi
+unstripped=$top/target/unstripped
+# shellcheck disable=SC2034 # of those who source this
+machine=$(uname -m)
+binutils=''
+
 say() { printf '%s\n' "$*"; }
 step() { printf '\n==> %s\n' "$*"; }
 die() {
@@ -120,6 +130,18 @@ python_config() {
     case $1 in *t) printf 'build_flags=Py_GIL_DISABLED\n' ;; esac
 }
 
+# Hardens the little C there is as a distribution would.
+harden() {
+    export CFLAGS="${CFLAGS:-} -fstack-protector-strong -D_FORTIFY_SOURCE=2"
+    # Apple's compiler would warn that it does not know this one.
+    [ "$(uname -s)" = Darwin ] || CFLAGS+=" -fstack-clash-protection"
+}
+
+# remap FOLDER NAME: the same bytes wherever this is built: no library names that folder of sources.
+remap() {
+    export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$1=$2" CFLAGS="${CFLAGS:-} -ffile-prefix-map=$1=$2"
+}
+
 # The version in Cargo.toml, which every other file follows.
 crate_version() { sed -n 's/^version = "\(.*\)"/\1/p' "$top/Cargo.toml" | head -n 1; }
 
@@ -128,9 +150,9 @@ stage_files() {
     local stage=$1
     rm -rf "$stage"
     mkdir -p "$stage/hosts"
-    cp "$top/target/mod_wsgi/mod_wsgi.so" "$stage/"
-    cp "$top"/target/mod_wsgi/mod_wsgi_host.*.so "$top/target/mod_wsgi/mod_wsgi_daemon.py" "$stage/hosts/"
-    strip --strip-unneeded --remove-section=.comment --remove-section=.note "$stage"/*.so "$stage"/hosts/*.so
+    cp "$compiled/mod_wsgi.so" "$stage/"
+    cp "$compiled"/mod_wsgi_host.*.so "$compiled/mod_wsgi_daemon.py" "$stage/hosts/"
+    "${binutils}strip" --strip-unneeded --remove-section=.comment --remove-section=.note "$stage"/*.so "$stage"/hosts/*.so
     gzip -9n <"$top/docs/man/mod_wsgi.8" >"$stage/mod_wsgi.8.gz"
     "$top/packaging/man" | gzip -9n >"$stage/mod_wsgi.conf.5.gz"
 }
@@ -138,13 +160,13 @@ stage_files() {
 # debug_files FOLDER: the debug information of every library as gdb looks for it, AA/BBBB.debug by build id.
 debug_files() {
     local folder=$1 library id
-    for library in "$top"/target/unstripped/*.so; do
+    for library in "$unstripped"/*.so; do
         # A build id tells whether the two are of one build.
         id=$(build_id "$library")
-        [ "$id" = "$(build_id "$top/target/mod_wsgi/${library##*/}")" ] ||
-            die "target/unstripped/${library##*/} does not belong to target/mod_wsgi, run packaging/compile"
+        [ "${id:-none}" = "$(build_id "$compiled/${library##*/}")" ] ||
+            die "${library#"$top/"} does not belong to ${compiled#"$top/"}, run packaging/compile"
         mkdir -p "$folder/${id:0:2}"
-        objcopy --only-keep-debug --compress-debug-sections "$library" "$folder/${id:0:2}/${id:2}.debug"
+        "${binutils}objcopy" --only-keep-debug --compress-debug-sections "$library" "$folder/${id:0:2}/${id:2}.debug"
         chmod 644 "$folder/${id:0:2}/${id:2}.debug"
     done
 }

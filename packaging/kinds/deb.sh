@@ -11,7 +11,7 @@ make_deb() {
     python3 "$top/packaging/copyright" >"$stage/copyright"
     gzip -9n <"$top/CHANGELOG.md" >"$stage/changelog.gz"
     cargo_tool cargo-deb 3.8.0
-    (cd "$top" && target/tools/bin/cargo-deb --quiet --no-build --no-dbgsym --no-strip --package mod_wsgi \
+    (cd "$top" && target/tools/bin/cargo-deb --quiet --no-build --no-dbgsym --no-strip --package mod_wsgi ${target:+--target "$target"} \
         --deb-version "$deb_version" --output "$stage/unfinished.deb") >/dev/null
     name=$(dpkg-deb -f "$stage/unfinished.deb" Package)
     architecture=$(dpkg-deb -f "$stage/unfinished.deb" Architecture)

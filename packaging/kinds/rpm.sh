@@ -1,14 +1,13 @@
 # shellcheck shell=bash
 # The .rpm of Fedora and its relatives and that of openSUSE by cargo-generate-rpm, and the packages of their debug symbols. Sourced by packaging/build.
-: "${top:?}" "${version:?}"
+: "${top:?}" "${version:?}" "${machine:?}"
 
 make_rpm() {
-    local stage=$top/target/rpm machine isa mmn release
+    local stage=$top/target/rpm isa mmn release
     stage_files "$stage"
     python3 "$top/packaging/copyright" >"$stage/LICENSE.crates"
     debug_files "$stage/debug"
     cargo_tool cargo-generate-rpm 0.21.1 --debug
-    machine=$(uname -m)
     # What rpm calls %{__isa_name}-%{__isa_bits}, and httpd's own %{_httpd_mmn}.
     case $machine in
         x86_64) isa=x86-64 mmn=20120211x8664 ;;
@@ -74,5 +73,5 @@ END
 generate_rpm() {
     local output=$1
     shift
-    (cd "$top" && target/tools/bin/cargo-generate-rpm --package src/module --output "$output" "$@")
+    (cd "$top" && target/tools/bin/cargo-generate-rpm --package src/module --arch "$machine" --output "$output" "$@")
 }

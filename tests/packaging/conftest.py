@@ -1,7 +1,8 @@
 """Fixtures of the package tests.
 
 WSGI_PACKAGING_SUITES names the Debian suites to test on (default: those that packaging/platforms.toml wants in CI); WSGI_UNDER_TEST=theirs runs the
-life-cycle with the distribution's own package, which proves the tests themselves.
+life-cycle with the distribution's own package, which proves the tests themselves. WSGI_PACKAGING_ARCHITECTURE=arm64 takes the
+packages that packaging/build --arch arm64 has made, and Debian's arm64 in an emulator.
 """
 
 import os
@@ -16,11 +17,27 @@ NAME = "libapache2-mod-wsgi-py3"
 MATRIX = tomllib.loads((machine.TOP / "packaging/platforms.toml").read_text())["platform"]
 IN_CI = [platform["suite"] for platform in MATRIX if platform["tests"] == "ci" and "suite" in platform]
 SUITES = os.environ.get("WSGI_PACKAGING_SUITES", "").split() or IN_CI
+ARCHITECTURE = machine.ARCHITECTURE
+MACHINE = machine.MACHINES.get(ARCHITECTURE, ARCHITECTURE)
+# What the packages were made of.
+COMPILED = machine.TOP / ("target/cross/build/aarch64-unknown-linux-gnu/made/mod_wsgi" if machine.OTHER else "target/mod_wsgi")
+# In front of the names of tools that know the architecture.
+BINUTILS = f"{MACHINE}-linux-gnu-" if machine.OTHER else ""
 OURS = os.environ.get("WSGI_UNDER_TEST", "ours") == "ours"
 
 
 def pytest_report_header():
-    return f"package under test: {'ours' if OURS else 'theirs'}; suites: {' '.join(SUITES)}"
+    return f"package under test: {'ours' if OURS else 'theirs'}; architecture: {ARCHITECTURE}; suites: {' '.join(SUITES)}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def emulation():
+    """Programs of the architecture run."""
+    if machine.why_not():
+        yield
+        return
+    with machine.emulation():
+        yield
 
 
 def newest(pattern, kind):
@@ -34,19 +51,19 @@ def newest(pattern, kind):
 @pytest.fixture(scope="session")
 def deb():
     """The newest package for Debian."""
-    return newest(f"{NAME}_*.deb", "deb")
+    return newest(f"{NAME}_*_{ARCHITECTURE}.deb", "deb")
 
 
 @pytest.fixture(scope="session")
 def rpm():
     """The newest package for Fedora."""
-    return newest("python3-mod_wsgi-[0-9]*.rpm", "rpm")
+    return newest(f"python3-mod_wsgi-[0-9]*.{MACHINE}.rpm", "rpm")
 
 
 @pytest.fixture(scope="session")
 def opensuse_rpm():
     """The newest package for openSUSE."""
-    return newest("apache2-mod_wsgi-[0-9]*.rpm", "rpm")
+    return newest(f"apache2-mod_wsgi-[0-9]*.{MACHINE}.rpm", "rpm")
 
 
 @pytest.fixture(scope="session", params=SUITES)

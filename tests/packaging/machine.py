@@ -2,6 +2,9 @@
 
 Everything runs inside one set of namespaces that dies with its first process, so a server that a maintainer script
 starts cannot reach this machine's ports, and nothing stays mounted or running afterwards.
+
+WSGI_PACKAGING_ARCHITECTURE names another architecture than this machine's, arm64: then it is Debian for that one, in an
+emulator of its processor.
 """
 
 import os
@@ -9,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +24,16 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "DEBIAN_FRONTEND": "noninteractive",
 }
+# Debian's names of architectures, with what the kernel calls them.
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+NATIVE = {machine: name for name, machine in MACHINES.items()}.get(os.uname().machine, os.uname().machine)
+ARCHITECTURE = os.environ.get("WSGI_PACKAGING_ARCHITECTURE") or NATIVE
+# Behind the name of what is kept in the cache of another architecture.
+OTHER = "" if ARCHITECTURE == NATIVE else f"-{ARCHITECTURE}"
+EMULATOR = f"/usr/bin/qemu-{MACHINES.get(ARCHITECTURE, ARCHITECTURE)}-static"
+# How the kernel knows a program of arm64: the beginning of its ELF header, and which bits of that count.
+ARM64_MAGIC = (r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00",
+               r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff")
 # The names under which a proxy for downloads is handed on.
 PROXIES = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "no_proxy")]
 
@@ -79,10 +93,35 @@ def why_not():
     for tool in ("mmdebstrap", "setpriv", "unshare", "nsenter", "ip"):
         if not shutil.which(tool):
             return f"needs {tool}"
+    if OTHER and ARCHITECTURE != "arm64":
+        return f"WSGI_PACKAGING_ARCHITECTURE is {ARCHITECTURE}, and arm64 is the only other architecture"
+    if OTHER and not (os.access(EMULATOR, os.X_OK) and shutil.which("arch-test")):
+        return f"needs {EMULATOR}, of Debian's qemu-user-static, and arch-test"
     tried = subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True, text=True)
     if tried.returncode:
         return f"cannot make namespaces here: {tried.stderr.strip()}"
     return None
+
+
+@contextmanager
+def emulation():
+    """Let the kernel run programs of the architecture in its emulator, if it is not this machine's own."""
+    name = f"mod_wsgi-{ARCHITECTURE}-{os.getpid()}"
+    if not OTHER:
+        yield
+        return
+    folder = tempfile.mkdtemp(prefix="mod_wsgi-binfmt-", dir="/var/tmp")
+    subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", folder], check=True)
+    try:
+        # F: the emulator is opened now, so that it works within any root.
+        Path(folder, "register").write_text(f":{name}:M::{ARM64_MAGIC[0]}:{ARM64_MAGIC[1]}:{EMULATOR}:F")
+        yield
+    finally:
+        entry = Path(folder, name)
+        if entry.exists():
+            entry.write_text("-1")
+        subprocess.run(["umount", folder], check=True)
+        os.rmdir(folder)
 
 
 def debian_sources(suite):
@@ -105,13 +144,13 @@ def debian_sources(suite):
 
 def base_tarball(suite):
     """Return the tarball of a minimal `suite`, made once and kept in the cache."""
-    tarball = CACHE / f"base-{suite}.tar"
+    tarball = CACHE / f"base-{suite}{OTHER}.tar"
     if not tarball.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         unfinished = tarball.with_suffix(f".{os.getpid()}.tar")
         # A mirror that lags behind has an expired Release file; signatures are checked all the same.
         made = subprocess.run(
-            ["mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates",
+            ["mmdebstrap", "--quiet", "--variant=minbase", f"--architectures={ARCHITECTURE}", "--include=ca-certificates",
              '--aptopt=Acquire::Languages "none"', '--aptopt=Acquire::Check-Valid-Until "false"',
              suite, str(unfinished), "-"],
             input=debian_sources(suite), capture_output=True, text=True,
@@ -147,7 +186,7 @@ class Machine:
 
     def __init__(self, root, suite, disposable=True):
         self.suite = suite
-        self.archives = CACHE / f"debs-{suite}"
+        self.archives = CACHE / f"debs-{suite}{OTHER}"
         (self.archives / "partial").mkdir(parents=True, exist_ok=True)
         self.scratch = tempfile.mkdtemp(prefix="mod_wsgi-scratch-", dir="/var/tmp") if disposable else ""
         self.root = f"{self.scratch}/root" if disposable else str(root)

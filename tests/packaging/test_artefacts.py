@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import NAME, newest
+from conftest import ARCHITECTURE, BINUTILS, COMPILED, MACHINE, NAME, newest
 
 TOP = Path(__file__).resolve().parents[2]
 DIST = TOP / "dist"
@@ -24,14 +24,14 @@ def readelf(*arguments):
 
 def build_ids():
     """Return {build id: library} of what packaging/compile made."""
-    return {re.search(r"Build ID: ([0-9a-f]+)", readelf("--notes", TOP / "target/mod_wsgi" / name)).group(1): name for name in LIBRARIES}
+    return {re.search(r"Build ID: ([0-9a-f]+)", readelf("--notes", COMPILED / name)).group(1): name for name in LIBRARIES}
 
 
 @pytest.fixture(scope="module")
 def dbgsym(tmp_path_factory):
     """The debug symbols for Debian as a folder."""
     folder = tmp_path_factory.mktemp("dbgsym") / "package"
-    subprocess.run(["dpkg-deb", "-R", newest(f"{NAME}-dbgsym_*.deb", "deb"), folder], check=True)
+    subprocess.run(["dpkg-deb", "-R", newest(f"{NAME}-dbgsym_*_{ARCHITECTURE}.deb", "deb"), folder], check=True)
     return folder
 
 
@@ -47,7 +47,7 @@ def test_the_same_files_make_the_same_packages():
     kept = [*DIST.glob("*.deb"), *DIST.glob("*.rpm"), *DIST.glob("*.cdx.json")]
     before = {path: path.read_bytes() for path in kept}
     assert {path.suffix for path in before} == {".deb", ".rpm", ".json"}
-    subprocess.run([TOP / "packaging/build", "deb", "rpm", "--no-compile"], check=True, capture_output=True)
+    subprocess.run([TOP / "packaging/build", "deb", "rpm", "--no-compile", "--arch", ARCHITECTURE], check=True, capture_output=True)
     assert [path.name for path in kept if path.read_bytes() != before[path]] == []
 
 
@@ -66,22 +66,22 @@ def test_a_debugger_finds_the_line_of_a_function_with_the_debug_symbols(dbgsym):
     # The address of the record's hook function, looked up in the debug information alone.
     identity = next(key for key, name in build_ids().items() if name == "mod_wsgi.so")
     debug = dbgsym / f"usr/lib/debug/.build-id/{identity[:2]}/{identity[2:]}.debug"
-    symbols = subprocess.run(["nm", debug], capture_output=True, text=True, check=True).stdout
+    symbols = subprocess.run([f"{BINUTILS}nm", debug], capture_output=True, text=True, check=True).stdout
     address = next(line.split()[0] for line in symbols.splitlines() if re.search(r" t .*hook_handler", line))
-    place = subprocess.run(["addr2line", "--exe", debug, address], capture_output=True, text=True, check=True).stdout
+    place = subprocess.run([f"{BINUTILS}addr2line", "--exe", debug, address], capture_output=True, text=True, check=True).stdout
     assert place.startswith("/usr/src/mod_wsgi/src/"), place
 
 
 def test_lintian_finds_no_error_in_the_debug_symbols():
     if not shutil.which("lintian"):
         pytest.skip("needs lintian")
-    found = subprocess.run(["lintian", "--allow-root", "--fail-on", "none", newest(f"{NAME}-dbgsym_*.deb", "deb")],
+    found = subprocess.run(["lintian", "--allow-root", "--fail-on", "none", newest(f"{NAME}-dbgsym_*_{ARCHITECTURE}.deb", "deb")],
                            capture_output=True, text=True)
     assert [line for line in found.stdout.splitlines() if re.match(r"[EW]: ", line)] == []
 
 
 def test_the_debug_information_for_fedora_is_the_same(dbgsym):
-    rpm = newest("python3-mod_wsgi-debuginfo-*.rpm", "rpm")
+    rpm = newest(f"python3-mod_wsgi-debuginfo-*.{MACHINE}.rpm", "rpm")
     listed = subprocess.run(["rpm", "-qp", "--qf", "[%{FILENAMES} %{FILEDIGESTS}\n]", rpm], capture_output=True, text=True, check=True).stdout
     for path, digest in (line.split() for line in listed.splitlines()):
         assert hashlib.sha256((dbgsym / path.removeprefix("/")).read_bytes()).hexdigest() == digest, path
@@ -89,7 +89,7 @@ def test_the_debug_information_for_fedora_is_the_same(dbgsym):
 
 
 def test_the_list_of_what_is_linked_in_names_every_crate_with_its_checksum():
-    document = json.loads(newest("mod_wsgi-*.cdx.json", "deb").read_text())
+    document = json.loads(newest(f"mod_wsgi-*-{MACHINE}.cdx.json", "deb").read_text())
     assert document["bomFormat"] == "CycloneDX"
     named = {(component["name"], component["version"]) for component in document["components"]}
     tree = subprocess.run(
@@ -108,7 +108,7 @@ def test_the_list_of_what_is_linked_in_names_every_crate_with_its_checksum():
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_library_is_hardened(library):
-    path = TOP / "target/mod_wsgi" / library
+    path = COMPILED / library
     headers, dynamic = readelf("--program-headers", path), readelf("--dynamic", path)
     # Relocations are read-only before anything of it runs.
     assert "GNU_RELRO" in headers and re.search(r"BIND_NOW|\bNOW\b", dynamic)

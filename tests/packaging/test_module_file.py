@@ -2,11 +2,10 @@
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
+from conftest import BINUTILS, COMPILED as BUILT
 
-BUILT = Path(__file__).resolve().parents[2] / "target/mod_wsgi"
 HOSTS = [f"mod_wsgi_host.cpython-{version}.so" for version in ("310", "311", "312", "313", "314", "314t")]
 
 
@@ -15,7 +14,7 @@ def module():
     """The module that packaging/compile made."""
     path = BUILT / "mod_wsgi.so"
     if not path.exists():
-        pytest.fail("target/mod_wsgi/mod_wsgi.so is missing: run packaging/compile")
+        pytest.fail(f"{path} is missing: run packaging/compile or, for another architecture, packaging/build --arch")
     return path
 
 
@@ -26,7 +25,7 @@ def readelf(*arguments):
 
 def exported(path):
     """Return the names that a shared library offers to others."""
-    shown = subprocess.run(["nm", "--dynamic", "--defined-only", path], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run([f"{BINUTILS}nm", "--dynamic", "--defined-only", path], capture_output=True, text=True, check=True).stdout
     return {line.split()[-1].split("@")[0] for line in shown.splitlines()}
 
 

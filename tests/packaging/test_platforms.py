@@ -72,5 +72,5 @@ def test_an_image_without_a_digest_is_refused(tmp_path):
 
 
 def test_every_host_is_for_a_python_that_the_matrix_may_name():
-    hosts = re.search(r'(?m)^ALL_PYTHONS="(.*)"$', (TOP / "packaging/compile").read_text()).group(1).split()
+    hosts = re.search(r'(?m)^export ALL_PYTHONS="(.*)"$', (TOP / "packaging/common.sh").read_text()).group(1).split()
     assert {platform["python"] for platform in PLATFORMS} <= set(hosts)

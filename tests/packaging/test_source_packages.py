@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import rpm_query
-from conftest import NAME, newest
+from conftest import MACHINE, NAME, newest
 
 TOP = Path(__file__).resolve().parents[2]
 PROFILE = "pkg.mod-wsgi.nocompile"
@@ -64,7 +64,7 @@ def rpms(request, sources, tmp_path_factory):
     done = subprocess.run(["rpmbuild", "-bb", "--build-in-place", "--without", "compile", "--without", "vendor", *defined,
                            f"rpm/{name}.spec"], cwd=sources, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout
-    return newest(f"{name}-[0-9]*.rpm", "rpm"), next(top.glob(f"RPMS/*/{name}-[0-9]*.rpm"))
+    return newest(f"{name}-[0-9]*.{MACHINE}.rpm", "rpm"), next(top.glob(f"RPMS/*/{name}-[0-9]*.rpm"))
 
 
 def control(deb):

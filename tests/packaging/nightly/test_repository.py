@@ -77,7 +77,7 @@ def test_apt_refuses_it_with_another_key_or_changed_content(repositories, with_l
     refused = debian.run(UPDATE, check=False)
     assert re.search(r"NO_PUBKEY|not signed|couldn't be verified|not available", refused), refused
     debian.run("cp /srv/repository/mod_wsgi.sources /etc/apt/sources.list.d/")
-    debian.run("cd /srv/repository/apt/dists/stable/main/binary-* && sed -i 's/^Version: /Version: 9/' Packages && gzip -9nkf Packages")
+    debian.run("cd /srv/repository/apt/dists/stable/main/binary-$(dpkg --print-architecture) && sed -i 's/^Version: /Version: 9/' Packages && gzip -9nkf Packages")
     refused = debian.run(UPDATE, check=False)
     assert re.search(r"Hash Sum mismatch|unexpected size", refused), refused
 
@@ -101,7 +101,7 @@ def test_dnf_installs_it_by_name_after_checking_both_signatures(repositories, tm
             assert "digests signatures OK" in dnf.rpm("--checksig", *map(str, repositories.glob("rpm/*/python3-mod_wsgi-[0-9]*.rpm")))
             # A package that was changed after it was signed.
             dnf("remove", "python3-mod_wsgi")
-            debian.run("cd /srv/repository/rpm/* && for f in repodata/repomd.xml; do echo ' ' >>$f; done")
+            debian.run("for f in /srv/repository/rpm/*/repodata/repomd.xml; do echo ' ' >>$f; done")
             with pytest.raises(RuntimeError, match="(?i)gpg|signature|repomd"):
                 dnf("--refresh", "install", "python3-mod_wsgi")
     finally:

@@ -4,7 +4,7 @@ import subprocess
 
 import machine
 import pytest
-from conftest import NAME, SUITES, newest
+from conftest import ARCHITECTURE, NAME, SUITES, newest
 from rpm_query import FILES, NAME as RPM_NAME, OPENSUSE_FILES, OPENSUSE_NAME, files
 
 # A Rust that is new enough is Debian's own from 13 on; Debian 12 has it under another name.
@@ -38,7 +38,7 @@ def test_dpkg_buildpackage_makes_the_package_from_the_dsc(builder):
     made = debian.run(f"ls /build/{NAME}_*.deb").strip()
     # Both packages, side by side: what this machine built, and what the clean one did.
     theirs = debian.run(f"dpkg-deb -c {made} | awk '{{print $6}}' | sort").split()
-    ours = subprocess.run(["dpkg-deb", "-c", newest(f"{NAME}_*.deb", "deb")], capture_output=True, text=True, check=True).stdout
+    ours = subprocess.run(["dpkg-deb", "-c", newest(f"{NAME}_*_{ARCHITECTURE}.deb", "deb")], capture_output=True, text=True, check=True).stdout
     assert theirs == sorted(line.split()[5] for line in ours.splitlines())
     assert debian.run(f"ls /build/{NAME}-dbgsym_*.deb")
 
