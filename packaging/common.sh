@@ -8,7 +8,7 @@ export BUILD_PACKAGES="gcc libc6-dev make apache2-dev libclang-dev python3"
 # What making the packages takes besides, under Debian's names.
 export DEB_PACKAGES="dpkg-dev binutils xz-utils gzip"
 export RPM_PACKAGES="rpm binutils gzip"
-export SOURCE_PACKAGES="git xz-utils gzip"
+export SOURCE_PACKAGES="git xz-utils gzip python3"
 
 # Every CPython there is a host for; a "t" at the end is the free-threaded build.
 export ALL_PYTHONS="3.10 3.11 3.12 3.13 3.14 3.14t"
