@@ -13,11 +13,14 @@ import subprocess
 import textwrap
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
 from harness import httpd_program, interpreters, processes
 from harness.site import AS_ROOT
+
+VERSION = re.search(r'(?m)^version = "(.*)"', (Path(__file__).resolve().parents[2] / "Cargo.toml").read_text()).group(1)
 
 APPLICATION = """
     import os
@@ -180,7 +183,7 @@ class TestStrangers:
     def test_another_user_whom_the_file_lets_in_gets_no_answer(self, server, site):
         """Rights of files may be wrong: a daemon asks the kernel who connects."""
         before, path = process_of(server), socket_file(site)
-        greeting = b"WSGI\x01\x00" + b"7.0.0"
+        greeting = b"WSGI\x01\x00" + VERSION.encode()
         greeting = struct.pack("<BBHI", 1, 0, 0, len(greeting)) + greeting
         ask = f"""
             import os, socket

@@ -9,11 +9,14 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from harness import processes
 from harness.processes import wait_until
+
+VERSION = re.search(r'(?m)^version = "(.*)"', (Path(__file__).resolve().parents[2] / "Cargo.toml").read_text()).group(1)
 
 pytestmark = pytest.mark.ours_only("the C module has no such handler")
 
@@ -116,7 +119,7 @@ class TestJson:
 
     def test_the_server_and_its_groups_are_told(self, server, site):
         told = report(server)
-        assert told["mod_wsgi"] == "7.0.0" and "mod_wsgi/7.0.0" in told["server"]
+        assert told["mod_wsgi"] == VERSION and f"mod_wsgi/{VERSION}" in told["server"]
         assert abs(told["time"] - time.time()) < 10
         assert [(group["name"], group["mode"]) for group in told["groups"]] == (
             [("%{GLOBAL}", "embedded")] if site.embedded else [("app", "daemon"), ("%{GLOBAL}", "embedded")])

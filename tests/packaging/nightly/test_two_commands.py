@@ -10,6 +10,7 @@ import pytest
 from conftest import SUITES
 
 SOURCE = "/usr/src/mod_wsgi"
+VERSION = re.search(r'(?m)^version = "(.*)"', (machine.TOP / "Cargo.toml").read_text()).group(1)
 PATH = f"/opt/rust/bin:{machine.ENVIRONMENT['PATH']}"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 # Settings of this machine that its registries need: where certificates and indexes are.
@@ -79,8 +80,8 @@ def listening(debian):
 def test_quickstart_serves_both_modes_on_the_loopback_and_removes_everything(bare):
     before = bare.run("dpkg-query -W -f '${binary:Package}\\n'")
     printed = run(bare, "packaging/quickstart")
-    assert "Hello from embedded mode: mod_wsgi 7.0.0" in printed
-    assert "Hello from daemon process group 'quickstart': mod_wsgi 7.0.0" in printed
+    assert f"Hello from embedded mode: mod_wsgi {VERSION}" in printed
+    assert f"Hello from daemon process group 'quickstart': mod_wsgi {VERSION}" in printed
     assert printed.rstrip().splitlines()[-1].endswith("packaging/quickstart --remove")
     assert not bare.exists("/usr/sbin/policy-rc.d")
     addresses = listening(bare)
