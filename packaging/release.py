@@ -80,11 +80,11 @@ def spec(version, when):
     return f"{head}%changelog\n{entry}" + (f"\n{older}" if older else "")
 
 
-def cargo_lock(version):
-    """Return Cargo.lock with the version of our own crates."""
-    text = read("Cargo.lock")
-    for crate in CRATES:
-        text = replaced("Cargo.lock", rf'^name = "{crate}"\nversion = "[^"]*"', f'name = "{crate}"\nversion = "{version}"', text)
+def cargo_lock(version, name, crates):
+    """Return a lock file with the version of our own crates in it."""
+    text = read(name)
+    for crate in crates:
+        text = replaced(name, rf'^name = "{crate}"\nversion = "[^"]*"', f'name = "{crate}"\nversion = "{version}"', text)
     return text
 
 
@@ -93,7 +93,9 @@ def files(version, when: datetime):
     archive = f"releases/download/v{version}/mod_wsgi-{version}.tar.gz"
     return {
         "Cargo.toml": replaced("Cargo.toml", r'^version = "[^"]*"', f'version = "{version}"'),
-        "Cargo.lock": cargo_lock(version),
+        "Cargo.lock": cargo_lock(version, "Cargo.lock", CRATES),
+        # What is fuzzed is a workspace of its own.
+        "tests/fuzz/Cargo.lock": cargo_lock(version, "tests/fuzz/Cargo.lock", ("mod_wsgi_core",)),
         "debian/changelog": debian_changelog(version, when),
         "rpm/python3-mod_wsgi.spec": spec(version, when),
         # openSUSE keeps what has changed in a file of its own.

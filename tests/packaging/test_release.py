@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
-FOLLOWERS = ["Cargo.toml", "Cargo.lock", "debian/changelog", "rpm/python3-mod_wsgi.spec", "rpm/apache2-mod_wsgi.spec", "homebrew/Formula/mod_wsgi.rb",
+FOLLOWERS = ["Cargo.toml", "Cargo.lock", "tests/fuzz/Cargo.lock", "debian/changelog", "rpm/python3-mod_wsgi.spec", "rpm/apache2-mod_wsgi.spec", "homebrew/Formula/mod_wsgi.rb",
              "docs/man/mod_wsgi.8", "stubs/pyproject.toml", "README.md"]
+PACKAGES = [f"{name}{part}-7.1.0-1.{machine}.rpm" for name in ("python3-mod_wsgi", "apache2-mod_wsgi") for part in ("", "-debuginfo") for machine in ("x86_64", "aarch64")]
+PACKAGES += [f"libapache2-mod-wsgi-py3{part}_7.1.0-1_{arch}.deb" for part in ("", "-dbgsym") for arch in ("amd64", "arm64")]
+PACKAGES += [f"mod_wsgi-7.1.0-{machine}.cdx.json" for machine in ("x86_64", "aarch64")]
 DAY = {"SOURCE_DATE_EPOCH": "1900000000"}
 
 
@@ -79,6 +82,7 @@ def test_a_version_without_notes_is_refused_and_nothing_is_written(project):
 
 @pytest.mark.parametrize(("name", "old", "new"), [
     ("Cargo.lock", 'name = "mod_wsgi"\nversion = "7.1.0"', 'name = "mod_wsgi"\nversion = "7.0.9"'),
+    ("tests/fuzz/Cargo.lock", 'name = "mod_wsgi_core"\nversion = "7.1.0"', 'name = "mod_wsgi_core"\nversion = "7.0.9"'),
     ("debian/changelog", "(7.1.0-1)", "(7.0.9-1)"),
     ("debian/changelog", "And more.", "And less."),
     ("rpm/python3-mod_wsgi.spec", "Version:        7.1.0", "Version:        7.0.9"),
@@ -122,11 +126,10 @@ def test_a_release_needs_pinned_images_and_its_packages(project):
     commit(project)
     run(project, "git", "tag", "v7.1.0")
     said = run(project, "packaging/release-check", "--tag", "v7.1.0").stderr
-    assert "has no digest" not in said and "dist/ holds no python3-mod_wsgi-7.1.0-1.*.rpm" in said
+    assert "has no digest" not in said and "dist/ holds no python3-mod_wsgi-7.1.0-1.aarch64.rpm" in said
     dist = project / "dist"
     (dist / "homebrew/Formula").mkdir(parents=True)
-    for name in ("libapache2-mod-wsgi-py3_7.1.0-1_amd64.deb", "python3-mod_wsgi-7.1.0-1.x86_64.rpm",
-                 "apache2-mod_wsgi-7.1.0-1.x86_64.rpm", "mod_wsgi-7.1.0.tar.gz", "mod_wsgi-7.1.0-x86_64.cdx.json"):
+    for name in [*PACKAGES, "mod_wsgi-7.1.0.tar.gz"]:
         (dist / name).write_text(name)
     sums = run(dist, "sh", "-c", "sha256sum mod* lib* pyth* apache2*").stdout
     (dist / "SHA256SUMS").write_text(sums)
@@ -134,6 +137,20 @@ def test_a_release_needs_pinned_images_and_its_packages(project):
     (dist / "homebrew/Formula/mod_wsgi.rb").write_text(f'sha256 "{archive}"')
     passed = run(project, "packaging/release-check", "--tag", "v7.1.0")
     assert (passed.returncode, passed.stdout) == (0, "7.1.0: all files agree\n"), passed.stderr
+    (dist / "another.rpm").write_text("of another version")
+    assert "SHA256SUMS says nothing of another.rpm" in run(project, "packaging/release-check", "--tag", "v7.1.0").stderr
+    (dist / "another.rpm").unlink()
     (dist / "mod_wsgi-7.1.0.tar.gz").write_text("another")
     refused = run(project, "packaging/release-check", "--tag", "v7.1.0").stderr
     assert "SHA256SUMS is wrong about mod_wsgi-7.1.0.tar.gz" in refused and "has not the checksum" in refused
+
+
+def test_no_other_file_holds_the_version():
+    """What is not made to follow would be forgotten. Texts, and tests that set versions, may name one that was."""
+    if not (TOP / ".git").exists():
+        pytest.skip("this is no clone, so it has no list of the files of the project")
+    version = re.search(r'(?m)^version = "(.*)"', (TOP / "Cargo.toml").read_text()).group(1)
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=TOP, capture_output=True, text=True, check=True).stdout.split("\0")
+    named = re.compile(rf"(?<![\d.]){re.escape(version)}(?![\d.])")
+    holding = {name for name in listed if name and (TOP / name).is_file() and named.search((TOP / name).read_text(errors="replace"))}
+    assert {name for name in holding if not re.match(r"tests/packaging/test_|[\w/-]+\.md$", name)} <= set(FOLLOWERS)
