@@ -169,3 +169,29 @@ def test_every_night_builds_in_the_container_of_every_platform():
     rows = json.loads(printed("containers"))
     assert {row["platform"] for row in rows} == {path.stem for path in (TOP / "containers").glob("*.Containerfile")}
     assert {row["arch"] for row in rows} == {"amd64", "arm64"}
+
+
+def test_the_steps_for_macos_load_the_module(tmp_path):
+    """With the Apache of this machine where Homebrew's would be, and the module that was compiled here."""
+    yaml = pytest.importorskip("yaml", reason="needs the Python package yaml to read workflows")
+    apache = shutil.which("apache2", path="/usr/sbin") or pytest.skip("needs Debian's apache2-bin")
+    module = TOP / "target/mod_wsgi/mod_wsgi.so"
+    if not module.exists():
+        pytest.fail("target/mod_wsgi/mod_wsgi.so is missing: run packaging/compile")
+    for name in ("bin", "programs", "lib/httpd/modules", "packaging", "target"):
+        (tmp_path / name).mkdir(parents=True)
+    programs = {
+        "programs/brew": f'[ "$1" = --prefix ] && echo {tmp_path}',
+        "packaging/compile": f'for tool in "$APXS" "$APR_CONFIG" "$APU_CONFIG"; do [ -x "$tool" ]; done && [ "$LIBCLANG_PATH" = {tmp_path}/lib ] && '
+                             f'mkdir target/mod_wsgi && cp {module} target/mod_wsgi/',
+        "bin/apxs": "", "bin/apr-1-config": "", "bin/apu-1-config": "",
+        # What Debian has built in.
+        "bin/httpd": f'for word; do shift; case $word in "LoadModule unixd"*) word="ServerName localhost" ;; esac; set -- "$@" "$word"; done; exec {apache} "$@"',
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh -e\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "lib/httpd/modules/mod_mpm_prefork.so").symlink_to("/usr/lib/apache2/modules/mod_mpm_prefork.so")
+    steps = yaml.safe_load((TOP / ".github/workflows/nightly.yml").read_text())["jobs"]["macos"]["steps"]
+    done = subprocess.run(["bash", "-e"], input=steps[-1]["run"], cwd=tmp_path, env={"PATH": f"{tmp_path}/programs:/usr/bin:/bin"}, capture_output=True, text=True)
+    assert done.returncode == 0 and "wsgi_module (shared)" in done.stdout, done.stdout + done.stderr
