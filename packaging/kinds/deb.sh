@@ -19,8 +19,18 @@ make_deb() {
     # cargo-deb writes neither md5sums nor the names of owners nor the name of the source package.
     dpkg-deb -R "$stage/unfinished.deb" "$stage/tree"
     sed -i "s/^Package: .*/&\nSource: $deb_source/" "$stage/tree/DEBIAN/control"
+    # Of another architecture's libraries dpkg-shlibdeps knows nothing. A symbol of version GLIBC_N is in libc6 since N.
+    if ! dpkg-deb -f "$stage/unfinished.deb" Depends | grep -q 'libc6 (>= '; then
+        [ -n "$target" ] || die "dpkg-shlibdeps has found no libc6"
+        sed -i "s/^Depends: /&libc6 (>= $(newest_glibc "$stage")), /" "$stage/tree/DEBIAN/control"
+    fi
     finish_deb "$stage/tree" "${name}_${deb_version}_$architecture.deb"
     make_dbgsym "$stage/debug" "$name" "$architecture"
+}
+
+# newest_glibc FOLDER: the newest version of a symbol of the C library that a library in there asks for.
+newest_glibc() {
+    find "$1" -name '*.so' -exec readelf --version-info {} + | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -n 1 | sed 's/^GLIBC_//'
 }
 
 # make_dbgsym FOLDER PACKAGE ARCHITECTURE: what dh_strip makes, where gdb looks for it. cargo-deb's own has no changelog
