@@ -25,7 +25,7 @@ HELLO = """
 def is_here(directive) -> bool:
     if under_test.OURS:
         return not directive.get("later", False)
-    return under_test.version() >= tuple(directive.get("since", [0]))
+    return tuple(directive.get("since", [0])) <= under_test.version() < tuple(directive.get("until", [99]))
 
 
 DIRECTIVES = [directive for directive in KNOWN if is_here(directive)]

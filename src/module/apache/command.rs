@@ -244,7 +244,7 @@ impl<const N: usize> Commands<N> {
 }
 
 /// Every directive: name, setter, where it may stand, and what `apachectl -L` says of it.
-pub(super) static COMMANDS: Commands<52> = Commands([
+pub(super) static COMMANDS: Commands<53> = Commands([
     raw(c"WSGIScriptAlias", server_setter!(set::script_alias), SERVER, c"URL path and the script or folder of scripts it stands for, then process-group=, application-group=, callable-object=, pass-authorization="),
     raw(c"WSGIScriptAliasMatch", server_setter!(set::script_alias_match), SERVER, c"Regular expression for URL paths and the script it stands for, then the options of WSGIScriptAlias"),
     raw(c"WSGIDaemonProcess", server_setter!(set::daemon_process), SERVER, c"Name of a group of daemon processes, then options name=value"),
@@ -252,6 +252,7 @@ pub(super) static COMMANDS: Commands<52> = Commands([
     one(c"WSGISocketPrefix", server_setter!(set::socket_prefix), SERVER, c"Path that the daemon sockets' names begin with"),
     one(c"WSGISocketRotation", server_setter!(set::socket_rotation), SERVER, c"On or Off; no meaning here: sockets live as long as their group, over reloads"),
     one(c"WSGIAcceptMutex", server_setter!(set::accept_mutex), SERVER, c"Name of a lock method; no meaning here: there is no accept lock"),
+    one(c"WSGILazyInitialization", server_setter!(set::lazy_initialization), SERVER, c"On or Off; no meaning here: Apache's parent process never has Python"),
     one(c"WSGIVerboseDebugging", server_setter!(set::verbose_debugging), SERVER, c"On or Off; no meaning: use LogLevel wsgi:debug"),
     one(c"WSGIPythonHome", server_setter!(set::python_home), SERVER, c"Virtual environment or prefix of the Python to use"),
     one(c"WSGIPythonPath", server_setter!(set::python_path), SERVER, c"Folders to add to sys.path in embedded mode, joined by colons"),

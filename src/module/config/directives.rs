@@ -59,6 +59,12 @@ pub fn accept_mutex(command: Command<'_>, _config: &mut ServerConfig, text: &str
     Err(format!("'{text}' is not a lock method: {} are", METHODS.join(", ")))
 }
 
+/// `WSGILazyInitialization On|Off`, for configurations of the C module before 6.0, which has it no more.
+pub fn lazy_initialization(command: Command<'_>, _config: &mut ServerConfig, text: &str) -> Outcome {
+    command.must_be_global()?;
+    on_off("WSGILazyInitialization", text).map(drop)
+}
+
 /// `WSGIVerboseDebugging On|Off`, for configurations of the C module.
 pub fn verbose_debugging(command: Command<'_>, _config: &mut ServerConfig, text: &str) -> Outcome {
     command.must_be_global()?;
