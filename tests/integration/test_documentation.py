@@ -1,7 +1,9 @@
 """What the documents promise about the source, and the source about the documents."""
 
+import os
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,71 @@ def read(*parts: str) -> str:
 def registered() -> set[str]:
     """The names in the module's table of directives."""
     return set(re.findall(r'c"(<?WSGI\w+)"', COMMANDS.read_text()))
+
+
+def documents() -> list[Path]:
+    """Every Markdown file of the repository, but for what is built or fetched."""
+    found = []
+    for folder, folders, files in os.walk(REPOSITORY):
+        folders[:] = [name for name in folders if name not in ("target", "dist", "vendor") and name[0] != "."]
+        found += [Path(folder) / name for name in files if name.endswith(".md")]
+    return sorted(found)
+
+
+def without_code(text: str) -> str:
+    """A document without its blocks and its code, in which a bracket is no link."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"(?m)^    .*$", "", text))
+
+
+def anchors(text: str) -> set[str]:
+    """What the headings of a document are called in links, by GitHub's rules."""
+    heads = re.findall(r"(?m)^#+ (.*)$", text)
+    return {re.sub(r"[^\w -]", "", head.replace("`", "").lower()).replace(" ", "-") for head in heads}
+
+
+def rows(document: str, before: str | None = None) -> list[dict[str, str]]:
+    """The rows of a document's tables that have a column "since", each by its columns."""
+    found, header = [], None
+    for line in (read("docs", document).partition(before)[0] if before else read("docs", document)).splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if not cells:
+            header = None
+        elif header is None:
+            header = cells
+        elif "since" in header and not cells[0].startswith("---"):
+            found.append(dict(zip(header, cells, strict=True)))
+    return found
+
+
+@pytest.mark.ours_only("it reads this repository")
+class TestLinks:
+    def test_there_are_documents(self):
+        assert {"README.md", "docs/install.md", "tests/README.md"} <= {str(file.relative_to(REPOSITORY)) for file in documents()}
+
+    @pytest.mark.parametrize("file", documents(), ids=lambda file: str(file.relative_to(REPOSITORY)))
+    def test_every_link_within_the_repository_leads_somewhere(self, file):
+        broken = []
+        for link in re.findall(r"\]\(([^)\s]+)\)", without_code(file.read_text())):
+            path, _, anchor = link.partition("#")
+            target = (file.parent / path).resolve() if path else file
+            if re.match(r"[a-z]+:", link):
+                continue
+            if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
+                broken.append(link)
+        assert broken == []
+
+    @pytest.mark.parametrize("file", documents(), ids=lambda file: str(file.relative_to(REPOSITORY)))
+    def test_every_row_of_a_table_has_the_columns_of_its_header(self, file):
+        wrong, header = [], None
+        for line in file.read_text().splitlines():
+            if not line.startswith("|"):
+                header = None
+                continue
+            cells = len(re.split(r"(?<!\\)\|", line.rstrip())) - 2
+            header = header or cells
+            if cells != header:
+                wrong.append(line[:80])
+        assert wrong == []
 
 
 @pytest.mark.ours_only("it reads this repository")
@@ -75,6 +142,21 @@ class TestDocumentation:
         for document in ("directives.md", "daemon-mode.md"):
             explained = set(re.findall(r"`([a-z-]+)(?:=[^`]*)?`", read("docs", document)))
             assert [name for name in options if name not in explained] == [], document
+
+    def test_the_place_of_every_directive_is_that_of_the_conformance_tests(self):
+        words = {
+            ("server",): "server", ("server", "virtual host"): "server, host", ("server", "virtual host", "directory"): "place",
+            ("server", "virtual host", "directory", ".htaccess"): ".htaccess (X)", ("directory", ".htaccess"): "folder (X)"}
+        known = {directive["name"].rstrip(">"): directive for directive in DIRECTIVES}
+        for row in rows("directives.md", before="## Options of WSGIDaemonProcess"):
+            for name in re.findall(r"`(<?WSGI\w+)", row["directive"]):
+                directive = known.pop(name)
+                expected = words[tuple(directive["contexts"])].replace("X", directive.get("override", ""))
+                # A section of its own has no context of its own in the conformance tests.
+                assert row["where"].replace(", section", "") == expected, name
+                since = directive.get("since")
+                assert row["since"] == (str(since[0]) if since else ""), name
+        assert sorted(known) == []
 
     def test_every_difference_names_a_test(self):
         rows = [line for line in read("docs", "differences.md").splitlines() if line.startswith("| ") and not line.startswith(("| ---", "| what |"))]

@@ -52,9 +52,41 @@ def test_every_line_of_it_is_documented_with_a_meaning(page):
     assert bodies and all(re.match(r"\S.{10,}", body) for body in bodies)
 
 
-@pytest.mark.parametrize("name", ["mod_wsgi.8", "mod_wsgi.conf.5"])
-def test_a_page_has_no_mistake(page, name):
-    path = page if name == page.name else TOP / "docs/man" / name
+@pytest.fixture(params=["mod_wsgi.8", "mod_wsgi.conf.5"])
+def path(request, page):
+    """One of the pages."""
+    return page if request.param == page.name else TOP / "docs/man" / request.param
+
+
+def test_every_directive_says_where_it_may_stand(page):
+    entries = re.findall(r"(?ms)^\.TP\n(.*?)(?=^\.TP$|^\.SH |\Z)", page.read_text())
+    directives = [entry for entry in entries if re.match(r"\\fB<?WSGI", entry)]
+    assert directives and [entry.partition("\n")[0] for entry in directives if r"\fIContext\fR: " not in entry] == []
+
+
+def test_a_difference_from_the_c_module_stands_with_its_directive_or_option(page):
+    text = page.read_text().replace(r"\-", "-")
+    for name in ("WSGISocketRotation", "WSGIPythonOptimize", "request-timeout=", "no-new-privileges=", "header-buffer-size="):
+        entry = re.search(rf"(?ms)^\.TP\n\\fB{name}.*?(?=^\.TP$|^\.SH )", text)[0]
+        assert "Differs from the C module" in entry or "not in the C module" in entry, name
+
+
+def test_a_page_has_the_sections_that_readers_look_for(path):
+    heads = re.findall(r'(?m)^\.SH "?([^"\n]+)', path.read_text())
+    expected = ["NAME", "DESCRIPTION", "EXAMPLES", "FILES", "SEE ALSO"]
+    if path.name == "mod_wsgi.8":
+        expected = ["NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES", "ENVIRONMENT", "FILES", "DIAGNOSTICS", "SEE ALSO"]
+    assert [head for head in heads if head in expected] == expected
+
+
+def test_mandoc_finds_no_mistake(path):
+    if not shutil.which("mandoc"):
+        pytest.skip("needs mandoc")
+    checked = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", path], capture_output=True, text=True)
+    assert checked.returncode == 0 and checked.stdout == checked.stderr == "", checked.stdout + checked.stderr
+
+
+def test_a_page_has_no_mistake(path):
     if not shutil.which("groff"):
         pytest.skip("needs groff")
     shown = subprocess.run(["groff", "-man", "-Tutf8", "-ww", path], capture_output=True, text=True)
