@@ -123,6 +123,12 @@ def test_a_library_is_hardened(library):
         assert f" {what}: yes" in checked, checked
 
 
+def test_the_package_is_as_large_as_the_readme_says(deb):
+    told = re.search(r"Size of the package: ([\d.]+) MB", (TOP / "README.md").read_text())
+    assert told, "README.md tells no size"
+    assert abs(deb.stat().st_size / 1e6 - float(told[1])) < 0.15, f"README.md says {told[0]}, it is {deb.stat().st_size / 1e6:.2f} MB"
+
+
 def test_an_installation_is_small(unpacked):
     size = sum(path.stat().st_size for path in unpacked.rglob("*") if path.is_file() and "DEBIAN" not in path.parts)
     assert size < INSTALLED_LIMIT
