@@ -8,16 +8,16 @@ class ModWsgi < Formula
 
   depends_on "apr" => :build
   depends_on "apr-util" => :build
-  depends_on "llvm" => :build
   depends_on "rust" => :build
   depends_on "httpd"
   depends_on "python@3.14"
+
+  uses_from_macos "llvm" => :build # for libclang
 
   def install
     ENV["APXS"] = formula_opt_bin("httpd")/"apxs"
     ENV["APR_CONFIG"] = formula_opt_bin("apr")/"apr-1-config"
     ENV["APU_CONFIG"] = formula_opt_bin("apr-util")/"apu-1-config"
-    ENV["LIBCLANG_PATH"] = formula_opt_lib("llvm")
     system "packaging/compile"
     system "#{formula_opt_bin("python@3.14")}/python3.14 packaging/man >mod_wsgi.conf.5"
 
@@ -34,6 +34,8 @@ class ModWsgi < Formula
         LoadModule wsgi_module #{opt_lib}/httpd/modules/mod_wsgi.so
       and then:
         brew services restart httpd
+      Applications run with a Python of their own, named by python-home= or WSGIPythonHome. To make one:
+        #{formula_opt_bin("python@3.14")}/python3.14 -m venv PATH
     EOS
   end
 
@@ -70,9 +72,9 @@ class ModWsgi < Formula
     EOS
     pid = spawn formula_opt_bin("httpd")/"httpd", "-X", "-f", testpath/"httpd.conf"
     begin
-      sleep 3
-      assert_equal "embedded", shell_output("curl -sS http://127.0.0.1:#{port}/embedded")
-      assert_equal "hello", shell_output("curl -sS http://127.0.0.1:#{port}/daemon")
+      curl = "curl --silent --fail --retry 5 --retry-connrefused http://127.0.0.1:#{port}"
+      assert_equal "embedded", shell_output("#{curl}/embedded")
+      assert_equal "hello", shell_output("#{curl}/daemon")
     ensure
       Process.kill("TERM", pid)
       Process.wait(pid)

@@ -27,8 +27,8 @@ def test_its_style_is_homebrews():
 
 
 def test_its_parts_stand_in_homebrews_order():
-    parts = re.findall(r"(?m)^  (desc|homepage|url|sha256|license|head|depends_on|def install|def caveats|test do)\b", FORMULA.read_text())
-    order = ["desc", "homepage", "url", "sha256", "license", "head", "depends_on", "def install", "def caveats", "test do"]
+    parts = re.findall(r"(?m)^  (desc|homepage|url|sha256|license|head|depends_on|uses_from_macos|def install|def caveats|test do)\b", FORMULA.read_text())
+    order = ["desc", "homepage", "url", "sha256", "license", "head", "depends_on", "uses_from_macos", "def install", "def caveats", "test do"]
     assert sorted(parts, key=order.index) == parts and set(parts) == set(order)
 
 
