@@ -65,7 +65,7 @@ class Server:
             self.site.write_configuration()
             with open(self.site.root / "logs" / "console.log", "w+") as console:
                 self.process = subprocess.Popen(
-                    self._command("-DFOREGROUND"), env=environment() | self.extra_environment, cwd="/",
+                    [*self.site.launcher, *self._command("-DFOREGROUND")], env=environment() | self.extra_environment, cwd="/",
                     stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
             if self._came_up():
                 return self

@@ -63,6 +63,8 @@ class Site:
         self.nothing_granted = False
         """Set by a test that brings its own <Directory> sections."""
         self._directives: list[str] = []
+        self.launcher: list[str] = []
+        """A program, with its arguments, that executes httpd."""
         self.at_end: list = []
         """What is called when the server of this site has stopped for good."""
         for name in ("", "run", "logs", "app", "www"):
