@@ -13,6 +13,9 @@ from pathlib import Path
 import machine
 import pytest
 
+# Its failed assertions show what they compared, too.
+pytest.register_assert_rewrite("systemd_site")
+
 NAME = "libapache2-mod-wsgi-py3"
 MATRIX = tomllib.loads((machine.TOP / "packaging/platforms.toml").read_text())["platform"]
 IN_CI = [platform["suite"] for platform in MATRIX if platform["tests"] == "ci" and "suite" in platform]

@@ -37,8 +37,8 @@ ARM64_MAGIC = (r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00
 # The names under which a proxy for downloads is handed on.
 PROXIES = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "no_proxy")]
 
-# What the first process of a machine does before it waits. $1 root, $2 scratch or "", $3 the folder of packages.
-START = """
+# What the first process of a machine does first. $1 root, $2 scratch or "", $3 the folder of packages.
+PREPARE = """
 set -e
 ip link set lo up
 root=$1
@@ -55,6 +55,10 @@ mount -t proc proc "$root/proc"
 mkdir -p "$root/dev/shm"
 mount -t tmpfs tmpfs "$root/dev/shm"
 mount --bind "$3" "$root/var/cache/apt/archives"
+"""
+
+# Then it waits.
+WAIT = """
 echo started
 # The first process inherits the orphans. It ignores their end, so the kernel buries them: whoever waits for the end of
 # Apache sees it.
@@ -184,6 +188,10 @@ def discard(folder):
 class Machine:
     """A running machine on `root`; with `disposable`, whatever it writes is kept in memory and forgotten."""
 
+    start = PREPARE + WAIT
+    more_arguments = ()
+    """What `start` gets as $4 and on."""
+
     def __init__(self, root, suite, disposable=True):
         self.suite = suite
         self.archives = CACHE / f"debs-{suite}{OTHER}"
@@ -195,7 +203,7 @@ class Machine:
         Path(f"{root}/etc/hosts").write_text(f"127.0.0.1 localhost {socket.gethostname()}\n")
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
-             "sh", "-c", START, "machine", str(root), self.scratch, str(self.archives)],
+             "sh", "-c", self.start, "machine", str(root), self.scratch, str(self.archives), *self.more_arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
         )
         if self.process.stdout.readline() != "started\n":
