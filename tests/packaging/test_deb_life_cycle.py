@@ -178,3 +178,42 @@ def test_a_broken_configuration_does_not_stop_the_running_apache(debian, package
     debian.put("/etc/apache2/conf-enabled/broken.conf", "NoSuchDirective on\n")
     debian.apt("install", package)
     assert debian.get("/").status == 200
+
+
+def daemons(debian):
+    """Return the numbers of the daemon processes."""
+    return set(debian.run("pgrep --full '[w]sgi:site' || true").split())
+
+
+@pytest.mark.skipif(not OURS, reason="the distribution's own waits for its next version")
+def test_a_change_of_the_default_python_lets_new_processes_load_it(debian, package):
+    debian.apt("install", package)
+    add_site(debian)
+    debian.run("apache2ctl graceful")
+    answers(debian)
+    parent, before = debian.run("cat /var/run/apache2/apache2.pid"), daemons(debian)
+    assert len(before) == 2
+    # The link /usr/bin/python3 is in it.
+    debian.apt("reinstall", "python3-minimal")
+    debian.wait(f"! kill -0 {' '.join(before)} 2>/dev/null")
+    answers(debian)
+    assert len(daemons(debian)) == 2 and daemons(debian).isdisjoint(before)
+    # A reload, which loses no request, not a restart.
+    assert debian.run("cat /var/run/apache2/apache2.pid") == parent
+    assert error_log(debian) == []
+
+
+@pytest.mark.skipif(not OURS, reason="the distribution's own waits for its next version")
+def test_a_change_of_the_default_python_leaves_a_broken_configuration_and_a_disabled_module_alone(debian, package):
+    debian.apt("install", package)
+    debian.put("/etc/apache2/conf-enabled/broken.conf", "NoSuchDirective on\n")
+    said = debian.apt("reinstall", "python3-minimal")
+    assert "Your configuration is broken" in said
+    assert debian.get("/").status == 200
+    debian.run("rm /etc/apache2/conf-enabled/broken.conf && a2dismod -q wsgi && service apache2 restart")
+    resumed = "grep -c 'resuming normal operations' /var/log/apache2/error.log"
+    before = debian.run(resumed)
+    debian.apt("reinstall", "python3-minimal")
+    assert debian.run(resumed) == before
+    assert not loaded(debian)
+    assert debian.run("dpkg --audit") == ""

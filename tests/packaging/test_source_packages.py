@@ -19,7 +19,11 @@ TOP = Path(__file__).resolve().parents[2]
 PROFILE = "pkg.mod-wsgi.nocompile"
 # Where a maintainer script looks for Apache's helper, and what stands in for it here.
 HELPER = "/usr/share/apache2/apache2-maintscript-helper"
-STAND_IN = 'apache2_invoke() { echo "$@"; }\n'
+STAND_IN = """
+apache2_invoke() { echo "$@"; }
+apache2_has_module() { echo "has $1"; }
+apache2_reload() { echo "$1 in $APACHE2_MAINTSCRIPT_METHOD"; }
+"""
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +112,11 @@ class TestDeb:
         names = [{path.name for path in folder.iterdir()} for folder in folders]
         assert names[0] == names[1]
         assert sorted((folders[0] / "conffiles").read_text().split()) == sorted((folders[1] / "conffiles").read_text().split())
+        triggers = [[line for line in (folder / "triggers").read_text().splitlines() if not line.startswith("#")] for folder in folders]
+        assert triggers == [["interest-noawait /usr/bin/python3"]] * 2
 
     @pytest.mark.parametrize(("script", "argument"), [
-        ("postinst", "configure"), ("postinst", "abort-upgrade"), ("postinst", "abort-remove"),
+        ("postinst", "configure"), ("postinst", "abort-upgrade"), ("postinst", "abort-remove"), ("postinst", "triggered"),
         ("prerm", "remove"), ("prerm", "upgrade"), ("prerm", "deconfigure"), ("prerm", "failed-upgrade"),
         ("postrm", "purge"), ("postrm", "remove"), ("postrm", "upgrade"), ("postrm", "disappear"),
     ])
