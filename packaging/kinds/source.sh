@@ -14,6 +14,9 @@ make_source() {
     cp "$top/dist/mod_wsgi-$version-vendor.tar.xz" "$stage/$orig-vendor.tar.xz"
     tar -xf "$stage/$orig.tar.gz" -C "$stage"
     tar -xf "$stage/$orig-vendor.tar.xz" -C "$stage/mod_wsgi-$version"
+    # The one in the repository speaks of what is in the repository.
+    "$top/packaging/copyright" --source "$stage/mod_wsgi-$version" >"$stage/copyright"
+    install -m 644 "$stage/copyright" "$stage/mod_wsgi-$version/debian/copyright"
     (cd "$stage" && dpkg-source --build "mod_wsgi-$version") >/dev/null
     mv "$stage"/mod-wsgi_* "$top/dist/"
     say "dist/mod-wsgi_$deb_version.dsc"
@@ -24,7 +27,8 @@ source_archive() {
     local archive=mod_wsgi-$version.tar.gz
     git -C "$top" rev-parse --verify --quiet HEAD >/dev/null || die "this folder is no clone of the repository, so there is no commit to take"
     [ -z "$(git -C "$top" status --porcelain --untracked-files=no)" ] || say "Not in it: what is not committed."
-    git -C "$top" archive --format=tar --prefix="mod_wsgi-$version/" HEAD | gzip -9n >"$top/dist/$archive"
+    # Only the owner may write the files, as after unpacking them: packing the source package again gives the same.
+    git -C "$top" -c tar.umask=0022 archive --format=tar --prefix="mod_wsgi-$version/" HEAD | gzip -9n >"$top/dist/$archive"
     say "dist/$archive"
 }
 
@@ -43,7 +47,7 @@ vendor_archive() {
 }
 
 # without_binaries FOLDER: a source package holds no programs and libraries that somebody else has built. What some crates
-# have for their tests, or for Windows, goes, and so does its entry in cargo's list of checksums.
+# have for their tests, for Windows or for WebAssembly, goes, and so does its entry in cargo's list of checksums.
 without_binaries() {
     python3 - "$1" <<'END'
 import json, sys
@@ -54,7 +58,7 @@ for crate in Path(sys.argv[1]).iterdir():
     if not listed.is_file():
         continue
     checksums = json.loads(listed.read_text())
-    for path in [path for path in crate.rglob("*") if path.suffix in (".a", ".dll", ".exe", ".lib", ".so", ".dylib") and path.is_file()]:
+    for path in [path for path in crate.rglob("*") if path.suffix in (".a", ".dll", ".dylib", ".exe", ".lib", ".o", ".so", ".wasm") and path.is_file()]:
         checksums["files"].pop(str(path.relative_to(crate)), None)
         path.unlink()
     listed.write_text(json.dumps(checksums, sort_keys=True))
