@@ -130,11 +130,12 @@ python_config() {
     case $1 in *t) printf 'build_flags=Py_GIL_DISABLED\n' ;; esac
 }
 
-# Hardens the little C there is as a distribution would.
+# Hardens the little C there is as a distribution would. What the distribution itself says comes after, and counts.
 harden() {
-    export CFLAGS="${CFLAGS:-} -fstack-protector-strong -D_FORTIFY_SOURCE=2"
+    local flags="-fstack-protector-strong -D_FORTIFY_SOURCE=2"
     # Apple's compiler would warn that it does not know this one.
-    [ "$(uname -s)" = Darwin ] || CFLAGS+=" -fstack-clash-protection"
+    [ "$(uname -s)" = Darwin ] || flags+=" -fstack-clash-protection"
+    export CFLAGS="$flags ${CFLAGS:-}"
 }
 
 # remap FOLDER NAME: the same bytes wherever this is built: no library names that folder of sources.
