@@ -29,24 +29,54 @@ def libraries(root):
     return sorted(set(shown.stdout.split()))
 
 
-def repository(root, folder, packages, httpd="httpd"):
-    """Make a repository in `folder` of `packages` and of stand-ins, that of httpd by its name, for those of a distribution."""
-    python = subprocess.run(["chroot", root, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-                            capture_output=True, text=True, check=True).stdout.strip()
-    provides = "\n".join(f"Provides: {name}" for name in [*libraries(root), "rtld(GNU_HASH)", "/bin/sh", f"python(abi) = {python}"])
-    top = folder / "rpmbuild"
-    for name in (httpd, "system"):
-        spec = folder / f"{name}.spec"
-        spec.parent.mkdir(parents=True, exist_ok=True)
-        spec.write_text((SPECS / f"{name}.spec").read_text().replace("@PROVIDES@", provides))
-        done = subprocess.run(["rpmbuild", "-bb", "--define", f"_topdir {top}", "--define", "_libdir /usr/lib64",
-                               "--define", f"_sourcedir {SPECS}", "--define", "_buildshell /bin/bash", spec],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode:
-            raise RuntimeError(done.stdout)
+def python_of(root):
+    """Return the version of a Debian's Python, as in `3.11`."""
+    asked = ["chroot", root, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def c_module(debian):
+    """Return the C module of a Debian, which stands for that of a distribution; not installed."""
+    debian.run("mkdir -p /opt/theirs && cd /opt/theirs && apt-get -qq download libapache2-mod-wsgi-py3 && dpkg -x *.deb .", online=True)
+    return found_c_module(debian.root)
+
+
+def found_c_module(root):
+    """Return the C module that `c_module` has put into a root."""
+    # mod_wsgi.so itself is a link with an absolute target.
+    return next(Path(root).glob("opt/theirs/usr/lib/apache2/modules/mod_wsgi.so-*"))
+
+
+def build(name, folder, provides="", **defined):
+    """Build the packages of a stand-in's spec below `folder`."""
+    spec = folder / f"{name}.spec"
+    folder.mkdir(parents=True, exist_ok=True)
+    spec.write_text((SPECS / f"{name}.spec").read_text().replace("@PROVIDES@", provides))
+    given = {"_topdir": folder / "rpmbuild", "_libdir": "/usr/lib64", "_sourcedir": SPECS, "_buildshell": "/bin/bash", **defined}
+    done = subprocess.run(["rpmbuild", "-bb", *(word for key, value in given.items() for word in ("--define", f"{key} {value}")), spec],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stdout)
+
+
+def repository(root, folder, packages, httpd="httpd", pythons=None, theirs=()):
+    """Make a repository in `folder` of `packages` and of stand-ins, that of httpd by its name, for those of a distribution.
+
+    `pythons` are packages of Python and their versions instead of the one there is, `theirs` the names of the
+    distribution's own mod_wsgi and of the C module that they hold.
+    """
+    here = python_of(root)
+    # zypper does nothing to a system without the package glibc.
+    names = [*libraries(root), "rtld(GNU_HASH)", "/bin/sh", "glibc", *([] if pythons else [f"python(abi) = {here}"])]
+    build(httpd, folder)
+    build("system", folder, "\n".join(f"Provides: {name}" for name in names))
+    for package, version in (pythons or {}).items():
+        build("python", folder, package=package, python=version)
+    for package, module in theirs:
+        build("mod_wsgi", folder, package=package, module=module, python=here)
     where = folder / "repository"
     where.mkdir()
-    for package in [*top.glob("RPMS/*/*.rpm"), *packages]:
+    for package in [*folder.glob("rpmbuild/RPMS/*/*.rpm"), *packages]:
         shutil.copy(package, where)
     index(where)
     return where

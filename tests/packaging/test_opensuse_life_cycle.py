@@ -12,6 +12,8 @@ from test_deb_life_cycle import APPLICATION, SITE
 from test_rpm_life_cycle import answers
 
 RUNNING = "[ -s /run/httpd.pid ]"
+# What the package was called in older releases.
+OLDER_NAME = "apache2-mod_wsgi-python3"
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +26,11 @@ def prepared(opensuse_rpm, tmp_path_factory):
         with machine.Machine(folder, SUITES[0], disposable=False) as debian:
             debian.update()
             debian.apt("install", fedora.PACKAGES)
+            module = fedora.c_module(debian)
         with machine.Machine(folder, SUITES[0], disposable=False) as debian:
-            debian.apt("install", "libpython3." + debian.run("python3 -c 'import sys; print(sys.version_info[1])'").strip())
-        yield folder, fedora.repository(folder, tmp_path_factory.mktemp("opensuse"), [opensuse_rpm], httpd="apache2")
+            debian.apt("install", f"libpython{fedora.python_of(folder)}")
+        yield folder, fedora.repository(folder, tmp_path_factory.mktemp("opensuse"), [opensuse_rpm], httpd="apache2",
+                                        theirs=[(OPENSUSE_NAME, module), (OLDER_NAME, module)])
     finally:
         machine.discard(folder)
 
@@ -81,6 +85,35 @@ def test_who_has_disabled_it_finds_it_disabled_after_an_upgrade(opensuse, tmp_pa
     debian.run("a2enmod wsgi")
     dnf("downgrade", OPENSUSE_NAME)
     debian.run("a2enmod -q wsgi")
+    restart(debian)
+    answers(debian)
+
+
+def test_a_site_survives_the_upgrade_from_the_distributions_package_and_the_way_back(opensuse):
+    debian, dnf = opensuse
+    dnf("install", f"{OPENSUSE_NAME}-5.0.2")
+    restart(debian)
+    answers(debian)
+    for action, theirs in (("upgrade", False), ("downgrade", True), ("upgrade", False)):
+        dnf(action, OPENSUSE_NAME)
+        assert (dnf.rpm("-q", "--qf", "%{VERSION}", OPENSUSE_NAME) == "5.0.2") == theirs
+        debian.run("a2enmod -q wsgi")
+        restart(debian)
+        answers(debian)
+
+
+def test_the_package_of_older_releases_leaves_the_module_enabled_when_it_is_replaced(opensuse):
+    debian, dnf = opensuse
+    # dnf would take the package that replaces it.
+    dnf("install", "system")
+    dnf.rpm("-i", str(next(dnf.repository.glob(f"{OLDER_NAME}-*.rpm"))))
+    restart(debian)
+    answers(debian)
+    dnf("install", OPENSUSE_NAME)
+    assert "not installed" in dnf.rpm("-q", OLDER_NAME, check=False)
+    # Its last script has run after the first one of the new package.
+    debian.run("a2enmod -q wsgi")
+    assert not debian.exists("/var/lib/rpm-state/apache2-mod_wsgi")
     restart(debian)
     answers(debian)
 
