@@ -1,7 +1,7 @@
 """A machine that looks like Fedora, or like openSUSE, to our .rpm: Debian's httpd under their paths and names, installed by dnf.
 
 What the package depends on is real: the interface of httpd, a C library, a Python. Not theirs are the builds of the
-three, systemd and SELinux, and openSUSE's zypper; for those their systems are needed.
+three, systemd and SELinux; for those their systems are needed. zypper is in nightly/test_zypper.py.
 """
 
 import shutil
