@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import newest
+from conftest import MACHINE, newest
 from rpm_query import FILES, NAME, OPENSUSE_FILES, OPENSUSE_NAME, files, query, relations
 
 TOP = Path(__file__).resolve().parents[2]
@@ -160,7 +160,7 @@ def test_it_needs_no_newer_c_library_than_el_9_has(either):
 
 def test_it_has_no_trigger_and_its_debug_symbols_have_no_script(either):
     assert query(either, "--triggers") == []
-    symbols = newest(f"{query(either, '--qf', '%{NAME}')[0]}-debuginfo-[0-9]*.rpm", "rpm")
+    symbols = newest(f"{query(either, '--qf', '%{NAME}')[0]}-debuginfo-[0-9]*.{MACHINE}.rpm", "rpm")
     assert query(symbols, "--scripts") == [] and query(symbols, "--triggers") == []
 
 
@@ -173,7 +173,7 @@ def test_its_version_is_that_of_the_crates(either):
 def test_rpmlint_finds_nothing(rpm, opensuse_rpm, name):
     if not shutil.which("rpmlint"):
         pytest.skip("needs rpmlint")
-    symbols = newest(f"{name}-debuginfo-[0-9]*.rpm", "rpm")
+    symbols = newest(f"{name}-debuginfo-[0-9]*.{MACHINE}.rpm", "rpm")
     found = subprocess.run(["rpmlint", "--config", TOP / "rpm/rpmlint.toml", rpm if name == NAME else opensuse_rpm, symbols, TOP / f"rpm/{name}.spec"],
                            capture_output=True, text=True)
     assert re.search(r" 2 packages and 1 specfiles checked; 0 errors, 0 warnings", found.stdout), found.stdout + found.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import fedora
 import machine
 import pytest
-from conftest import MATRIX, NAME, SUITES, newest
+from conftest import MATRIX, NAME, SUITES
 
 TOP = Path(__file__).resolve().parents[3]
 URL = "http://127.0.0.1:8000"
@@ -108,7 +108,7 @@ def test_dnf_installs_it_by_name_after_checking_both_signatures(repositories, tm
         machine.discard(folder)
 
 
-def test_dnf5_and_rpm_6_install_it_by_name_after_checking_both_signatures(repositories, tmp_path):
+def test_dnf5_and_rpm_6_install_it_by_name_after_checking_both_signatures(repositories, rpm, tmp_path):
     """As Fedora does since 41 and 43; with what rpm 6 wants by itself, and Fedora from 45 on: nothing that is not signed."""
     # Not with the plugin that offers again, from a folder, what was installed once.
     dnf5 = "dnf5 -y --releasever=43 --disable-plugin=local"
@@ -127,15 +127,15 @@ def test_dnf5_and_rpm_6_install_it_by_name_after_checking_both_signatures(reposi
             debian.put("/etc/rpm/macros.signed", "%_pkgverify_level all\n")
             assert "Importing OpenPGP key" in debian.run(f"{dnf5} install python3-mod_wsgi 2>&1")
             assert debian.run("rpm -q python3-mod_wsgi").startswith("python3-mod_wsgi-") and debian.run("rpm -V python3-mod_wsgi") == ""
-            signed = debian.run("ls /srv/repository/rpm/*/python3-mod_wsgi-[0-9]*.rpm").strip()
+            signed = f"/srv/repository/rpm/*/{rpm.name}"
             assert debian.run(f"rpmkeys -K {signed}").strip().endswith("digests signatures OK")
             # The file that packaging/build makes is not signed: rpm refuses it, and can be told otherwise.
             debian.run(f"{dnf5} remove python3-mod_wsgi 2>&1")
-            debian.put_file(newest("python3-mod_wsgi-[0-9]*.rpm", "rpm"), "/opt/unsigned.rpm")
+            debian.put_file(rpm, "/opt/unsigned.rpm")
             assert "does not verify: no signature" in debian.run("rpm -i --nodeps --test /opt/unsigned.rpm 2>&1", check=False)
             assert debian.run("rpm -i --nodeps --nosignature --test /opt/unsigned.rpm") == ""
             # An index that was changed after it was signed.
-            debian.run("cd /srv/repository/rpm/* && echo ' ' >>repodata/repomd.xml")
+            debian.run("for f in /srv/repository/rpm/*/repodata/repomd.xml; do echo ' ' >>$f; done")
             refused = debian.run(f"{dnf5} --refresh install python3-mod_wsgi 2>&1", check=False)
             assert re.search(r"(?i)gpg|signature|openpgp", refused) and not debian.succeeds("rpm -q python3-mod_wsgi"), refused
     finally:
