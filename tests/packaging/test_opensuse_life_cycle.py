@@ -62,7 +62,7 @@ def next_release(folder):
     overwrite = folder / "next.toml"
     overwrite.write_text(re.sub(r'(?m)^release = ".*"', 'release = "2"', (target / "rpm/apache2-mod_wsgi.toml").read_text()))
     subprocess.run([target / "tools/bin/cargo-generate-rpm", "--package", "src/module", "--output", f"{folder}/", "--auto-req", "find-requires",
-                    "--variant", "opensuse", "--metadata-overwrite", overwrite], cwd=target.parent, check=True, capture_output=True)
+                    "--payload-compress", "none", "--variant", "opensuse", "--metadata-overwrite", overwrite], cwd=target.parent, check=True, capture_output=True)
     return next(folder.glob("apache2-mod_wsgi-*-2.*.rpm"))
 
 

@@ -101,7 +101,7 @@ def next_release(folder, changed=""):
     overwrite.write_text(re.sub(r'(?m)^release = ".*"', 'release = "2"', (TOP / "target/rpm/python3-mod_wsgi.toml").read_text()))
     (folder / "changed.toml").write_text(changed)
     subprocess.run([TOP / "target/tools/bin/cargo-generate-rpm", "--package", "src/module", "--output", f"{folder}/", "--auto-req",
-                    "find-requires", "--metadata-overwrite", overwrite, "--metadata-overwrite", folder / "changed.toml"],
+                    "find-requires", "--payload-compress", "none", "--metadata-overwrite", overwrite, "--metadata-overwrite", folder / "changed.toml"],
                    cwd=TOP, check=True, capture_output=True)
     return next(folder.glob("*-2.*.rpm"))
 
