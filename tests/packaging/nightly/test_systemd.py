@@ -151,8 +151,8 @@ def test_an_apache_that_was_killed_is_started_again_and_leaves_no_daemon(site):
     before = set(site.processes())
     site.run(f"kill -KILL {main_pid(site)}")
     # The unit has Restart=on-abort.
-    until(lambda: site.unit("SubState") == "running" and not before & set(site.processes()), "systemd starts Apache again")
-    assert site.unit("NRestarts") == "1"
+    until(lambda: site.unit("NRestarts") == "1" and site.unit("SubState") == "running", "systemd starts Apache again")
+    assert not before & set(site.processes())
     answers(site)
     assert len(daemons(site)) == 2
     assert [line for line in site.journal() if "left-over process" in line] == []
@@ -327,6 +327,26 @@ def test_sockets_in_tmp_work_and_are_seen_by_the_service_only(site):
     answers(site)
     assert site.run("find /run /tmp -name 'wsgi.*' -not -path '/tmp/systemd-private-*'") == ""
     is_well(site)
+
+
+def test_telemetry_reaches_a_receiver_in_run_and_none_in_tmp(site):
+    listen = """
+import os, socket, sys
+receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+receiver.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o666)
+receiver.settimeout(8)
+try:
+    print(len(receiver.recv(65536)) > 0)
+except TimeoutError:
+    print(None)
+"""
+    for folder, arrives in ("/run", "True\n"), ("/tmp", "None\n"):
+        add_site(site)
+        site.run(f"echo 'WSGITelemetryService unix:{folder}/telemetry interval=0.5' >>/etc/apache2/conf-available/site.conf")
+        drop_in(site, *HARDENED)
+        answers(site)
+        assert site.run('python3 -c "$1" "$2"', listen, f"{folder}/telemetry") == arrives
 
 
 def test_limits_of_the_unit_are_those_of_daemon_processes(site):
