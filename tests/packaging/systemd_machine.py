@@ -9,7 +9,7 @@ import shutil
 import time
 from pathlib import Path
 
-from machine import PREPARE, Machine, MachineError
+from machine import OTHER, PREPARE, Machine, MachineError
 from machine import why_not as why_no_machine
 
 # $4 a control group, $5 BOOT. The namespaces come after the group, which becomes the root of what is seen inside.
@@ -72,6 +72,8 @@ def why_not():
     """Return why systemd cannot be booted here, or None."""
     if reason := why_no_machine():
         return reason
+    if OTHER:
+        return "systemd has not been tried in an emulator"
     for tool in ("setpriv", "pivot_root"):
         if not shutil.which(tool):
             return f"needs {tool}"
