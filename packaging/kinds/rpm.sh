@@ -15,17 +15,26 @@ make_rpm() {
         *) die "no .rpm for $machine yet: say here what rpm calls it" ;;
     esac
     release=$(sed -n 's/^Release: *\([0-9]*\).*/\1/p' "$top/rpm/python3-mod_wsgi.spec")
+    # The scripts stand here and not in Cargo.toml, from where the package of debug symbols would have them, too.
     cat >"$stage/python3-mod_wsgi.toml" <<END
 version = "$version"
 release = "$release"
+require-sh = true
+post_install_script = "rpm/fedora/post"
+post_install_script_prog = ["/bin/sh"]
+post_trans_script = "rpm/fedora/posttrans"
+post_trans_script_prog = ["/bin/sh"]
 [requires]
 httpd-mmn = "= $mmn"
 "python(abi)" = ">= 3.10"
 [provides]
 mod_wsgi = "= $version-$release"
 "mod_wsgi($isa)" = "= $version-$release"
+$(sed -n 's/^Provides: *\(bundled(crate(.*))\) = \(.*\)/"\1" = "= \2"/p' "$top/rpm/python3-mod_wsgi.spec")
 [obsoletes]
 mod_wsgi = "< $version-$release"
+[conflicts]
+$(sed -n 's/^Conflicts: *\(.*\)/"\1" = "*"/p' "$top/rpm/python3-mod_wsgi.spec")
 END
     cat >"$stage/apache2-mod_wsgi.toml" <<END
 version = "$version"
