@@ -10,6 +10,7 @@ make_deb() {
     stage_files "$stage"
     python3 "$top/packaging/copyright" >"$stage/copyright"
     gzip -9n <"$top/CHANGELOG.md" >"$stage/changelog.gz"
+    gzip -9n <"$top/debian/NEWS" >"$stage/NEWS.Debian.gz"
     cargo_tool cargo-deb 3.8.0
     (cd "$top" && target/tools/bin/cargo-deb --quiet --no-build --no-dbgsym --no-strip --package mod_wsgi ${target:+--target "$target"} \
         --deb-version "$deb_version" --output "$stage/unfinished.deb") >/dev/null

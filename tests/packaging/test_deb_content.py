@@ -18,6 +18,7 @@ FILES = {
     "/usr/lib/apache2/modules/mod_wsgi.so",
     *HOSTS,
     "/usr/lib/mod_wsgi/mod_wsgi_daemon.py",
+    f"/usr/share/doc/{NAME}/NEWS.Debian.gz",
     f"/usr/share/doc/{NAME}/README.Debian",
     f"/usr/share/doc/{NAME}/changelog.Debian.gz",
     f"/usr/share/doc/{NAME}/changelog.gz",

@@ -1,7 +1,7 @@
 """Whether apt can satisfy the package's relations on Ubuntu, of which nothing can be fetched where these tests run.
 
 Stand-ins that hold names and versions only; apt is asked what it would install. The names are those of Ubuntu's package search
-(packages.ubuntu.com), and so are the versions of apache2-bin; of the others it is the upstream version. What this cannot show: that
+(packages.ubuntu.com), and so are the versions of apache2-bin; the others' are about what these releases have, and nobody has looked them up. What this cannot show: that
 the package works there.
 """
 
