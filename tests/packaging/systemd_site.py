@@ -40,7 +40,7 @@ answers = collections.Counter()
 pids = set()
 
 def ask(path):
-    while not os.path.exists("/root/enough"):
+    while not os.path.exists("/opt/enough"):
         try:
             with urllib.request.urlopen("http://127.0.0.1" + path, timeout=30) as answer:
                 pids.add(json.load(answer)["pid"])
@@ -134,7 +134,7 @@ class Load:
         self.said = None
 
     def __enter__(self):
-        self.debian.run("rm -f /root/enough")
+        self.debian.run("rm -f /opt/enough")
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
         return self
@@ -143,7 +143,7 @@ class Load:
         self.said = self.debian.run('python3 -c "$1"', LOAD)
 
     def __exit__(self, *_):
-        self.debian.run("sleep 1; touch /root/enough")
+        self.debian.run("sleep 1; touch /opt/enough")
         self.thread.join()
         result = json.loads(self.said)
         self.answers, self.pids = result["answers"], set(result["pids"])

@@ -36,16 +36,16 @@ def blocks():
 
 @pytest.fixture
 def at_the_start(request, with_libraries, deb, way):  # noqa: F811
-    """A machine with the package in /root/dist, or the repository at URL."""
+    """A machine with the package in /opt/guide/dist, or the repository at URL."""
     debian = with_libraries
     debian.run("cp -a /opt/kept/* /etc/apt/sources.list.d/ 2>/dev/null; true")
     debian.apt("install", *THERE)
-    debian.run("rm -f /etc/apt/sources.list.d/*; mkdir -p /root/dist")
+    debian.run("rm -f /etc/apt/sources.list.d/*; mkdir -p /opt/guide/dist")
     debian.put("/etc/apt/apt.conf.d/99test", 'APT::Get::Assume-Yes "true";\nAPT::Get::List-Cleanup "0";\nDir::Etc::sourcelist "/dev/null";\n')
     if way == "repository":
         serve(debian, request.getfixturevalue("repositories"))
     else:
-        debian.put_file(deb, f"/root/dist/{deb.name}")
+        debian.put_file(deb, f"/opt/guide/dist/{deb.name}")
     return debian
 
 
@@ -66,10 +66,10 @@ def test_the_section_can_be_followed_to_its_end(at_the_start, deb, way):
             continue
         for line in block.splitlines():
             command, _, expected = line.partition("# prints ")
-            printed, end = debian.run(f"cd /root && {command}"), time.monotonic() + 20
+            printed, end = debian.run(f"cd /opt/guide && {command}"), time.monotonic() + 20
             while expected not in printed and time.monotonic() < end:
                 time.sleep(0.2)
-                printed = debian.run(f"cd /root && {command}")
+                printed = debian.run(f"cd /opt/guide && {command}")
             print(f"$ {command}\n{printed}")
             assert expected in printed, f"{command} printed {printed!r}\n{debian.run('tail -n 30 /var/log/apache2/*.log; ps -eo pid,user,args')}"
             checked += [expected] if expected else []
