@@ -88,6 +88,14 @@ def cargo_lock(version, name, crates):
     return text
 
 
+def debian_news(version, when):
+    """Return debian/NEWS with the date of the changelog: debhelper leaves out what is older than that."""
+    text = read("debian/NEWS")
+    if text.startswith(f"mod-wsgi ({version}-"):
+        text = re.sub(r"(?m)^ -- .*$", f" -- {AUTHOR}  {format_datetime(when)}", text, count=1)
+    return text
+
+
 def files(version, when: datetime):
     """Return {name: text} of every file that has to change for a version."""
     archive = f"releases/download/v{version}/mod_wsgi-{version}.tar.gz"
@@ -97,6 +105,7 @@ def files(version, when: datetime):
         # What is fuzzed is a workspace of its own.
         "tests/fuzz/Cargo.lock": cargo_lock(version, "tests/fuzz/Cargo.lock", ("mod_wsgi_core",)),
         "debian/changelog": debian_changelog(version, when),
+        "debian/NEWS": debian_news(version, when),
         "rpm/python3-mod_wsgi.spec": spec(version, when),
         # openSUSE keeps what has changed in a file of its own.
         "rpm/apache2-mod_wsgi.spec": replaced("rpm/apache2-mod_wsgi.spec", r"^Version: .*?$", f"Version:        {version}"),

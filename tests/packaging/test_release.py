@@ -21,7 +21,7 @@ DAY = {"SOURCE_DATE_EPOCH": "1900000000"}
 def project(tmp_path):
     """A copy of what the two commands read, as a repository with one commit."""
     folder = tmp_path / "project"
-    for name in [*FOLLOWERS, "CHANGELOG.md"]:
+    for name in [*FOLLOWERS, "CHANGELOG.md", "debian/NEWS"]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(TOP / name, folder / name)
     shutil.copytree(TOP / "packaging", folder / "packaging", ignore=shutil.ignore_patterns("__pycache__"))
@@ -154,3 +154,15 @@ def test_no_other_file_holds_the_version():
     named = re.compile(rf"(?<![\d.]){re.escape(version)}(?![\d.])")
     holding = {name for name in listed if name and (TOP / name).is_file() and named.search((TOP / name).read_text(errors="replace"))}
     assert {name for name in holding if not re.match(r"tests/packaging/test_|debian/NEWS$|[\w/-]+\.md$", name)} <= set(FOLLOWERS)
+
+
+def test_the_news_of_a_version_are_as_new_as_its_changelog(project):
+    """Else debhelper leaves them out of the package."""
+    news = project / "debian/NEWS"
+    older = news.read_text()
+    news.write_text(re.sub(r"\(.*?\)", "(7.1.0-1)", older, count=1) + "\n" + older)
+    add_notes(project)
+    set_version(project)
+    dates = [re.search(r"(?m)^ -- .*>  (.*)$", (project / f"debian/{name}").read_text()).group(1) for name in ("NEWS", "changelog")]
+    assert dates[0] == dates[1] and "2030" in dates[0]
+    assert news.read_text().endswith(older)
